@@ -1,0 +1,2 @@
+//! The nearcache binary.
+fn main() {}
