@@ -1,0 +1,93 @@
+//! The arguments of one command: ranges over the bytes they arrived in, so that nothing is copied.
+
+use std::fmt;
+
+/// One command's arguments, borrowed from a read buffer. `args[0]` is the command's name.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    buf: &'a [u8],
+    ranges: &'a [(u32, u32)],
+}
+
+impl<'a> Args<'a> {
+    /// `ranges` are (start, end) offsets into `buf`.
+    pub fn new(buf: &'a [u8], ranges: &'a [(u32, u32)]) -> Self {
+        Args { buf, ranges }
+    }
+
+    /// How many arguments there are, the command's name included.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// True for a blank line or `*0`, which Redis ignores.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The argument at `i`, if there is one.
+    pub fn get(&self, i: usize) -> Option<&'a [u8]> {
+        self.ranges.get(i).map(|&(start, end)| &self.buf[start as usize..end as usize])
+    }
+
+    /// The arguments from `from` on.
+    pub fn skip(&self, from: usize) -> Args<'a> {
+        Args { buf: self.buf, ranges: &self.ranges[from.min(self.ranges.len())..] }
+    }
+
+    /// All arguments in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
+        let buf = self.buf;
+        self.ranges.iter().map(move |&(start, end)| &buf[start as usize..end as usize])
+    }
+}
+
+impl std::ops::Index<usize> for Args<'_> {
+    type Output = [u8];
+
+    fn index(&self, i: usize) -> &[u8] {
+        let (start, end) = self.ranges[i];
+        &self.buf[start as usize..end as usize]
+    }
+}
+
+impl fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(String::from_utf8_lossy)).finish()
+    }
+}
+
+/// Arguments that own their bytes: commands queued by MULTI, and commands the proxy makes itself.
+#[derive(Clone, Default)]
+pub struct ArgVec {
+    buf: Vec<u8>,
+    ranges: Vec<(u32, u32)>,
+}
+
+impl ArgVec {
+    /// Adds one argument.
+    pub fn push(&mut self, arg: &[u8]) {
+        let start = self.buf.len() as u32;
+        self.buf.extend_from_slice(arg);
+        self.ranges.push((start, self.buf.len() as u32));
+    }
+
+    /// Forgets the arguments and keeps the memory.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.ranges.clear();
+    }
+
+    /// The arguments, borrowed.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.buf, &self.ranges)
+    }
+}
+
+impl<T: AsRef<[u8]>> FromIterator<T> for ArgVec {
+    fn from_iter<I: IntoIterator<Item = T>>(iter: I) -> Self {
+        let mut out = ArgVec::default();
+        iter.into_iter().for_each(|arg| out.push(arg.as_ref()));
+        out
+    }
+}
