@@ -204,6 +204,8 @@ counters! {
         messages: Counter,
         /// Messages delivered to clients (one per subscriber).
         deliveries: Counter,
+        /// Times that everything was subscribed anew after the connection was lost: messages were missed.
+        resubscribes: Counter,
         /// Subscribers disconnected because they read too slowly.
         subscribers_dropped: Counter,
     }
