@@ -6,6 +6,8 @@
 pub mod resp;
 pub mod stats;
 pub mod net;
+pub mod shutdown;
+pub mod settings;
 pub mod command;
 pub mod config;
 pub mod store;
