@@ -9,6 +9,7 @@ pub mod stats;
 pub mod clock;
 pub mod net;
 pub mod shutdown;
+pub mod settings;
 // 1: what a command is, where bytes are kept
 pub mod command;
 pub mod store;
