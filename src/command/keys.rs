@@ -130,7 +130,7 @@ pub(super) enum KeyRule {
     /// MIGRATE: one key, or all behind KEYS.
     Migrate,
     /// XREAD and XREADGROUP: the first half of what follows STREAMS.
-    Streams,
+    StreamNames,
 }
 
 pub(super) fn find(
@@ -164,7 +164,7 @@ pub(super) fn find(
             (first..first + count)
                 .for_each(|i| f(i, Access::of(&[Access::RW, Access::ACCESS, Access::DELETE])));
         }
-        KeyRule::Streams => {
+        KeyRule::StreamNames => {
             let Some(first) = stream_options(args).first_stream else { return KeysFound::Unknown };
             let count = args.len() - first;
             if count == 0 || !count.is_multiple_of(2) {

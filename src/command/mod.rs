@@ -17,9 +17,8 @@ pub use errors::{unknown_command_error, unknown_subcommand_error, wrong_arity_er
 pub use flags::{Acl, Flags};
 pub use keys::{Access, Begin, Find, KeySpec, KeysFound, LegacyRange};
 pub use lookup::{Lookup, by_name, lookup};
-pub use shape::ReplyShape;
 
-use crate::resp::Args;
+use crate::resp::{Args, Shape};
 use keys::KeyRule;
 use shape::ShapeRule;
 
@@ -169,18 +168,18 @@ impl Command {
     /// True if this request may wait for something, so that it must not enter a lane.
     pub fn may_block(&self, args: &Args) -> bool {
         match self.key_rule {
-            KeyRule::Streams => keys::stream_options(args).block,
+            KeyRule::StreamNames => keys::stream_options(args).block,
             _ => self.flags.has(Flags::BLOCKING) || self.name == "wait",
         }
     }
 
     /// The class of this very request: that of the row, except for reads of streams that wait.
     pub fn class_of(&self, args: &Args) -> Class {
-        if self.key_rule == KeyRule::Streams && self.may_block(args) { Class::Pinned } else { self.class }
+        if self.key_rule == KeyRule::StreamNames && self.may_block(args) { Class::Pinned } else { self.class }
     }
 
     /// How this request's RESP3 reply becomes RESP2.
-    pub fn shape(&self, args: &Args) -> ReplyShape {
+    pub fn shape(&self, args: &Args) -> Shape {
         self.shape_rule.shape(args)
     }
 

@@ -11,14 +11,16 @@ use crate::command::keys::KeyRule::Bitfield;
 pub(super) const COMMANDS: &[Row] = &[
     cmd("bitcount",    -2, Cached, &[READONLY], &[key(1, &[RO, ACCESS])]).cache(SingleKey)
         .doc("2.6.0", "Count set bits in a string", "O(N)"),
-    cmd("bitfield",    -2, Lane, &[WRITE, DENYOOM], &[key(1, &[RW, ACCESS, UPDATE,
-            VARIABLE_FLAGS]).notes("This command allows both access and modification of the \
-            key")]).key_rule(Bitfield)
-        .doc("3.2.0", "Perform arbitrary bitfield integer operations on strings", "O(1) for each \
-            subcommand specified"),
+    cmd("bitfield",    -2, Lane, &[WRITE, DENYOOM], &[
+            key(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
+                .notes("This command allows both access and modification of the key"),
+        ]).key_rule(Bitfield)
+        .doc("3.2.0", "Perform arbitrary bitfield integer operations on strings",
+            "O(1) for each subcommand specified"),
     cmd("bitfield_ro", -2, Cached, &[READONLY, FAST], &[key(1, &[RO, ACCESS])]).cache(SingleKey)
         .doc("6.0.0", "Perform arbitrary bitfield integer operations on strings. Read-only variant of \
-            BITFIELD", "O(1) for each subcommand specified"),
+            BITFIELD",
+            "O(1) for each subcommand specified"),
     cmd("bitop",       -4, Lane, &[WRITE, DENYOOM], &[key(2, &[OW, UPDATE]), keys_from(3, &[RO, ACCESS])])
         .doc("2.6.0", "Perform bitwise operations between strings", "O(N)"),
     cmd("bitpos",      -3, Cached, &[READONLY], &[key(1, &[RO, ACCESS])]).cache(SingleKey)

@@ -6,8 +6,8 @@ use crate::command::Class::Local;
 #[rustfmt::skip] // a row's facts on its first line, what Redis's documentation says below
 pub(super) const COMMANDS: &[Row] = &[
     cmd("auth",   -2, Local, &[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY], NO_KEYS)
-        .doc("1.0.0", "Authenticate to the server", "O(N) where N is the number of passwords defined for \
-            the user"),
+        .doc("1.0.0", "Authenticate to the server",
+            "O(N) where N is the number of passwords defined for the user"),
     cmd("client",              -2, Local, &[], NO_KEYS).acl(&[])
         .doc("2.4.0", "A container for client connection commands", "Depends on subcommand."),
     cmd("client|caching",       3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
@@ -27,8 +27,8 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("2.4.0", "Kill the connection of a client", "O(N) where N is the number of client \
             connections"),
     cmd("client|list",         -2, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
-        .doc("2.4.0", "Get the list of client connections", "O(N) where N is the number of client \
-            connections")
+        .doc("2.4.0", "Get the list of client connections",
+            "O(N) where N is the number of client connections")
         .tips(&["nondeterministic_output"]),
     cmd("client|no-evict",      3, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("7.0.0", "Set client eviction mode for the current connection", "O(1)"),
@@ -39,17 +39,18 @@ pub(super) const COMMANDS: &[Row] = &[
     cmd("client|setname",       3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("2.6.9", "Set the current connection name", "O(1)"),
     cmd("client|tracking",     -3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
-        .doc("6.0.0", "Enable or disable server assisted client side caching support", "O(1). Some options \
-            may introduce additional complexity."),
+        .doc("6.0.0", "Enable or disable server assisted client side caching support",
+            "O(1). Some options may introduce additional complexity."),
     cmd("client|trackinginfo",  2, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("6.2.0", "Return information about server assisted client side caching for the current \
-            connection", "O(1)"),
+            connection",
+            "O(1)"),
     cmd("client|unblock",      -3, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
-        .doc("5.0.0", "Unblock a client blocked in a blocking command from a different connection", "O(log \
-            N) where N is the number of client connections"),
+        .doc("5.0.0", "Unblock a client blocked in a blocking command from a different connection",
+            "O(log N) where N is the number of client connections"),
     cmd("client|unpause",       2, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
-        .doc("6.2.0", "Resume processing of clients that were paused", "O(N) Where N is the number of \
-            paused clients"),
+        .doc("6.2.0", "Resume processing of clients that were paused",
+            "O(N) Where N is the number of paused clients"),
     cmd("echo",    2, Local, &[LOADING, STALE, FAST], NO_KEYS)
         .doc("1.0.0", "Echo the given string", "O(1)"),
     cmd("hello",  -1, Local, &[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY], NO_KEYS)
@@ -62,5 +63,6 @@ pub(super) const COMMANDS: &[Row] = &[
     cmd("reset",   1, Local, &[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY], NO_KEYS)
         .doc("6.2.0", "Reset the connection", "O(1)"),
     cmd("select",  2, Local, &[LOADING, STALE, FAST], NO_KEYS)
-        .doc("1.0.0", "Change the selected database for the current connection", "O(1)"),
+        .doc("1.0.0", "Change the selected database for the current connection", "O(1)")
+        .note("Validated by Redis once for each database."),
 ];

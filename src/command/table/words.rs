@@ -2,8 +2,9 @@
 
 use crate::command::flags::{Acl, Flags};
 use crate::command::keys::{Access, Begin, Find, KeyRule, KeySpec};
-use crate::command::shape::{ReplyShape, ShapeRule};
+use crate::command::shape::ShapeRule;
 use crate::command::{Cache, Class, Command, Doc, Group, Reach};
+use crate::resp::Shape;
 
 /// A row as it is written down.
 #[derive(Clone, Copy)]
@@ -39,7 +40,7 @@ pub(super) const fn cmd(
         note: "",
         ours: false,
         key_rule: KeyRule::Specs,
-        shape_rule: ShapeRule::Always(ReplyShape::Plain),
+        shape_rule: ShapeRule::Always(Shape::Plain),
         container: 0,
         subcommand_count: 0,
     };
@@ -76,6 +77,17 @@ impl Row {
 
     pub(super) const fn key_rule(mut self, rule: KeyRule) -> Row {
         self.command.key_rule = rule;
+        self
+    }
+
+    pub(super) const fn shape(mut self, shape: Shape) -> Row {
+        self.command.shape_rule = ShapeRule::Always(shape);
+        self
+    }
+
+    /// A null reply is `*-1` if a count was asked for.
+    pub(super) const fn counted_null_array(mut self) -> Row {
+        self.command.shape_rule = ShapeRule::NullArrayIfCounted;
         self
     }
 
