@@ -5,6 +5,7 @@
 //! a plain atomic in a named group (`counters`). `info` renders both as Redis's INFO.
 
 mod counters;
+mod info;
 mod latency;
 mod rate;
 mod recorder;
@@ -23,6 +24,7 @@ pub use counters::{
     ClientCounters, Counter, FailoverCounters, Gauge, L1Counters, LaneCounters, PinnedCounters,
     PubSubCounters,
 };
+pub use info::{DatabaseInfo, ExtraSection, InfoContext, JournalInfo, KeyspaceInfo, L1Info, MemoryInfo};
 pub use latency::Latency;
 pub use recorder::{Recorder, Served, UNLISTED};
 pub use shard::{CommandCounters, Totals};

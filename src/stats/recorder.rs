@@ -168,11 +168,10 @@ impl Recorder {
     fn add(&mut self, id: u16, event: Event, nanos: u64, n: u32) {
         let recent = self.batch.len.saturating_sub(FOLD_DISTANCE)..self.batch.len;
         for entry in self.batch.entries[recent].iter_mut().rev() {
-            if entry.nanos == nanos && entry.id == id && entry.event == event {
-                if let Some(count) = entry.count.checked_add(n) {
-                    entry.count = count;
-                    return;
-                }
+            let equal = entry.nanos == nanos && entry.id == id && entry.event == event;
+            if equal && let Some(count) = entry.count.checked_add(n) {
+                entry.count = count;
+                return;
             }
         }
         self.push(Entry { nanos, count: n, id, event });
