@@ -71,6 +71,18 @@ impl Stream {
         }
     }
 
+    /// The same for a task that polls: ready when a read is worth trying.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = match self {
+            Stream::Plain(socket) => socket,
+            Stream::ServerTls(_) | Stream::ClientTls(_) => return Poll::Ready(Ok(())),
+        };
+        match socket {
+            Socket::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Socket::Unix(unix) => unix.poll_read_ready(cx),
+        }
+    }
+
     /// Splits into halves that two tasks can own.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {

@@ -40,6 +40,11 @@ impl Output {
         self.queued + self.tail.len()
     }
 
+    /// The largest chunk: one large reply is not a client's fault.
+    pub fn largest(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).max().unwrap_or(0).max(self.tail.len() / 2)
+    }
+
     /// True when everything has been written.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

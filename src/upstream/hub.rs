@@ -177,7 +177,7 @@ impl Hub {
         for (topic, subscription) in &state.topics {
             if topic.family == Family::Pattern
                 && subscription.standing == Standing::Active
-                && crate::store::glob::glob_match(&topic.name, channel)
+                && crate::store::glob_match(&topic.name, channel)
             {
                 clients += subscription.subscribers.len();
                 upstream += 1;

@@ -218,6 +218,17 @@ impl Inbox {
         Poll::Pending
     }
 
+    /// Ready when nudged or closed, whatever else has arrived; registers for the next wake-up.
+    pub fn poll_nudge(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        let nudged = std::mem::take(&mut state.nudged) || state.closed.is_some();
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => state.waker = Some(cx.waker().clone()),
+        }
+        if nudged { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Takes everything that arrived, leaving `into`'s emptied buffers behind for the next round.
     pub fn take(&self, into: &mut Delivered) -> Option<Close> {
         into.reset();

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::handshake::greet;
 use super::node::{Node, OpenError};
-use super::wire::Wire;
+use super::wire::{Wire, WireError};
 use crate::resp::Proto;
 use crate::stats::{PinnedCounters, Stats};
 
@@ -62,6 +62,8 @@ pub struct Pool {
 
 struct Idle {
     wire: Wire,
+    /// Its last user may have changed its state: RESET before the next.
+    unknown: bool,
     proto: Proto,
     db: u32,
     id: i64,
@@ -127,13 +129,14 @@ impl Pool {
         Ok(pinned)
     }
 
-    /// Takes a connection back for the next client. Only one that is known to be as it was when it
-    /// was handed out: no transaction, no watch, no reply owed.
+    /// Takes a connection back for the next client: no transaction, no watch, no reply owed. What an
+    /// unknown command may have changed is undone by RESET before the next use.
     pub fn release(&self, pinned: Pinned) {
+        let unknown = pinned.cause == Cause::Unknown;
         let Pinned { wire, proto, db, id, permit, .. } = pinned;
         let mut idle = self.idle.lock();
         if wire.read.is_empty() && idle.iter().filter(|other| other.proto == proto).count() < MAX_IDLE {
-            idle.push(Idle { wire, proto, db, id });
+            idle.push(Idle { wire, unknown, proto, db, id });
             self.stats.pinned.idle.set(idle.len() as u64);
         }
         drop(idle);
@@ -175,10 +178,18 @@ impl Pool {
                 found
             };
             let stale = std::future::poll_fn(|cx| std::task::Poll::Ready(found.wire.is_stale(cx))).await;
-            if !stale {
+            if !stale && (!found.unknown || self.reset(&mut found).await.is_ok()) {
                 return Some(found);
             }
         }
+    }
+
+    async fn reset(&self, idle: &mut Idle) -> Result<(), WireError> {
+        let target = self.node.target.load_full();
+        idle.wire.call(&[b"RESET"]).await?;
+        greet(&mut idle.wire, idle.proto, &target.credentials).await?;
+        (idle.unknown, idle.db) = (false, 0);
+        Ok(())
     }
 
     async fn open(&self, proto: Proto) -> Result<(Wire, i64), OpenError> {
@@ -196,7 +207,6 @@ impl Pool {
 impl Pinned {
     /// Moves the connection to another database.
     pub async fn select(&mut self, db: u32) -> Result<(), PoolError> {
-        use super::wire::WireError;
         match self.wire.call(&[b"SELECT", db.to_string().as_bytes()]).await {
             Ok(_) => self.db = db,
             Err(WireError::Refused(text)) => return Err(PoolError::Select(text)),
