@@ -68,7 +68,7 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("redis-server reads");
+        let _ = self.stream.write_all(bytes); // a client that is refused cannot send all; its replies tell
     }
 
     pub(super) fn reply(&mut self) -> Vec<u8> {
@@ -88,8 +88,9 @@ impl Connection {
         }
     }
 
-    /// Everything until redis-server hangs up.
+    /// Everything that redis-server sends until it has read everything, or hangs up before.
     pub(super) fn until_closed(mut self) -> Vec<u8> {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
         let _ = self.stream.read_to_end(&mut self.received); // a reset comes after the last byte
         self.received
     }
