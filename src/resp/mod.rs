@@ -4,6 +4,8 @@ mod args;
 mod frame;
 mod inline;
 mod number;
+#[cfg(test)]
+mod oracle;
 mod render;
 mod request;
 mod scan;

@@ -16,7 +16,7 @@ pub enum Shape {
     Plain,
     /// A reply that is null is `*-1`; nulls within are `$-1`.
     NullArray,
-    /// Nulls are `*-1`, on the top as within: GEOPOS, COMMAND INFO.
+    /// Nulls are `*-1`, on the top as within: GEOPOS.
     NullArrays,
     /// An array of pairs is one flat array: ZRANGE WITHSCORES, HRANDFIELD WITHVALUES. An array whose
     /// values are no arrays is left as it is, so that the options need not be known.
@@ -173,3 +173,7 @@ fn line(kind: u8, text: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(text);
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+#[path = "render_oracle_tests.rs"]
+mod oracle_tests;

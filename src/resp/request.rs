@@ -409,3 +409,7 @@ impl RequestParser {
         self.scratch.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
