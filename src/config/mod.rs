@@ -10,6 +10,7 @@ mod resolve;
 mod units;
 mod url;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -25,7 +26,7 @@ pub use error::{ConfigError, Origin};
 pub const ENV_FILE: &str = layers::ENV_FILE;
 
 /// Where options come from. Kept, so that a reload reads the file again under the same flags.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file, if one was named. None is looked for otherwise.
     pub file: Option<PathBuf>,
@@ -36,7 +37,7 @@ pub struct Sources {
 }
 
 /// A resolved configuration, and what it takes to make it anew.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// What the modules are told.
     pub settings: Settings,
@@ -101,8 +102,15 @@ impl Config {
             }
         }
         let raw = Raw::deserialize(table).expect("both were read from a Raw, option by option");
-        let settings = resolve::resolve(&raw, &new.origins)?;
-        Ok((Config { settings, raw, ..new }, changes))
+        let mut origins = new.origins;
+        for option in &changes.need_restart {
+            match self.origins.get(option) {
+                Some(origin) => origins.insert(option.clone(), origin.clone()),
+                None => origins.remove(option),
+            };
+        }
+        let settings = resolve::resolve(&raw, &origins)?;
+        Ok((Config { settings, raw, origins, sources: new.sources }, changes))
     }
 
     /// The options that differ in `new`.
@@ -157,6 +165,13 @@ impl Config {
             raw.upstream.url = url.hidden().to_string();
         }
         raw
+    }
+}
+
+/// Shows what is in force; what it was made from holds passwords.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
     }
 }
 
