@@ -23,3 +23,4 @@ pub mod session;
 // 5: the program
 pub mod server;
 pub mod config;
+pub mod cli;

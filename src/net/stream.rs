@@ -156,10 +156,25 @@ macro_rules! delegate_write {
 
 delegate_read!(Socket, Socket::Tcp, Socket::Unix);
 delegate_write!(Socket, Socket::Tcp, Socket::Unix);
-delegate_read!(Stream, Stream::Plain, Stream::ServerTls, Stream::ClientTls);
 delegate_write!(Stream, Stream::Plain, Stream::ServerTls, Stream::ClientTls);
 delegate_read!(ReadHalf, ReadHalf::Tcp, ReadHalf::Unix, ReadHalf::Tls);
 delegate_write!(WriteHalf, WriteHalf::Tcp, WriteHalf::Unix, WriteHalf::Tls);
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let result = match self.get_mut() {
+            Stream::Plain(socket) => return Pin::new(socket).poll_read(cx, buf),
+            Stream::ServerTls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Stream::ClientTls(tls) => Pin::new(tls).poll_read(cx, buf),
+        };
+        match result {
+            // Many peers hang up without TLS's farewell. That matters where the end of the stream is the
+            // end of the message; in the Redis protocol a message that is cut off shows by itself.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            result => result,
+        }
+    }
+}
 
 impl From<TcpStream> for Stream {
     fn from(tcp: TcpStream) -> Self {
