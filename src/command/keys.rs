@@ -144,7 +144,7 @@ pub(super) fn find(
     let store = Access::OW.and(Access::UPDATE);
     match rule {
         KeyRule::Specs => return find_by_specs(specs, flags, args, f),
-        _ if args.len() < 3 => return KeysFound::Unknown,
+        _ if args.len() < 2 => return KeysFound::Unknown,
         KeyRule::Set => f(1, set_access(args)),
         KeyRule::Bitfield => f(1, bitfield_access(args)),
         KeyRule::Sort => {
@@ -182,16 +182,17 @@ fn find_by_specs(
     args: &Args,
     mut f: impl FnMut(usize, Access),
 ) -> KeysFound {
-    // Twice, so that nothing is reported if a later spec turns out to be unusable. Nearly all commands
-    // have one spec, whose first pass is a few comparisons.
-    for spec in specs {
-        if spec.range(flags, args).is_err() {
-            return KeysFound::Unknown;
-        }
+    // With several specs nothing is reported before all are known to be usable; nearly all have one.
+    if specs.len() > 1 && specs.iter().any(|spec| spec.range(flags, args).is_err()) {
+        return KeysFound::Unknown;
     }
     for spec in specs {
-        if let Ok(Some(range)) = spec.range(flags, args) {
-            (range.first..=range.last).step_by(range.step).for_each(|i| f(i, spec.access));
+        let Ok(range) = spec.range(flags, args) else { return KeysFound::Unknown };
+        let Some(Range { first, last, step }) = range else { continue };
+        let mut i = first;
+        while i <= last {
+            f(i, spec.access);
+            i += step;
         }
     }
     KeysFound::All

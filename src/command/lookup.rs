@@ -20,7 +20,10 @@ pub enum Lookup {
 /// Finds the row of a request.
 pub fn lookup(args: &Args) -> Lookup {
     let Some(name) = args.get(0) else { return Lookup::UnknownCommand };
-    let Some(command) = find(hash(SEED, name), name) else { return Lookup::UnknownCommand };
+    // A subcommand's full name is no command: `client|list` must be two arguments.
+    let Some(command) = by_name(name).filter(|command| command.container == command.id) else {
+        return Lookup::UnknownCommand;
+    };
     if command.subcommand_count == 0 {
         return Lookup::Known(command);
     }
@@ -33,7 +36,7 @@ pub fn lookup(args: &Args) -> Lookup {
 
 /// The row of a full name (`get`, `client|list`), as `COMMAND INFO` takes it.
 pub fn by_name(name: &[u8]) -> Option<&'static Command> {
-    find(hash(SEED, name), name)
+    probe(hash(SEED, name), |command| command.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
 const SEED: u32 = 0x811c_9dc5;
@@ -56,10 +59,6 @@ const fn hash(mut h: u32, name: &[u8]) -> u32 {
 
 const fn slot(h: u32) -> usize {
     (h ^ h >> 15) as usize % SLOTS
-}
-
-fn find(h: u32, name: &[u8]) -> Option<&'static Command> {
-    probe(h, |command| command.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
 fn find_subcommand(container: &'static Command, word: &[u8]) -> Option<&'static Command> {

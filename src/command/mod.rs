@@ -53,6 +53,9 @@ pub struct Command {
     pub note: &'static str,
     /// Not a command of Redis but of this proxy.
     pub ours: bool,
+    /// Denied whatever the configuration says: it would change what the connection is (a replica's link, a
+    /// debugging session).
+    pub always_denied: bool,
     key_rule: KeyRule,
     shape_rule: ShapeRule,
     /// The id of the container; a command that is no subcommand has its own.
@@ -143,6 +146,30 @@ pub struct Doc {
     pub syscmd: bool,
     /// (the version since which it is deprecated, what to use instead).
     pub deprecated: Option<(&'static str, &'static str)>,
+}
+
+impl Group {
+    /// As `COMMAND DOCS` writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::String => "string",
+            Group::Bitmap => "bitmap",
+            Group::Hyperloglog => "hyperloglog",
+            Group::Hash => "hash",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::Generic => "generic",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Scripting => "scripting",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Cluster => "cluster",
+        }
+    }
 }
 
 impl Command {

@@ -1,4 +1,8 @@
 //! How the shape of a command's reply depends on its arguments.
+//!
+//! A shape is that of replies on the lane, where blocking commands are only in transactions. There BLMOVE
+//! and BRPOPLPUSH of nothing answer `$-1`; their timeout, `*-1`, comes on a pinned connection, which speaks
+//! its client's protocol.
 
 use crate::resp::{Args, Shape};
 

@@ -8,7 +8,7 @@ use crate::command::flags::Acl;
 pub(super) const COMMANDS: &[Row] = &[
     cmd("asking",     1, Local, &[FAST], NO_KEYS).acl(&[Acl::CONNECTION])
         .doc("3.0.0", "Sent by cluster clients after an -ASK redirect", "O(1)")
-        .note("They matter in cluster mode only."),
+        .note("Changes the state of a connection to a cluster, so it must not reach the lane."),
     cmd("cluster",                       -2, Admin, &[], NO_KEYS)
         .doc("3.0.0", "A container for cluster commands", "Depends on subcommand."),
     cmd("cluster|addslots",              -3, Denied, &[ADMIN, STALE, NO_ASYNC_LOADING], NO_KEYS)
@@ -92,8 +92,8 @@ pub(super) const COMMANDS: &[Row] = &[
         .tips(&["nondeterministic_output"]),
     cmd("readonly",   1, Local, &[LOADING, STALE, FAST], NO_KEYS).acl(&[Acl::CONNECTION])
         .doc("3.0.0", "Enables read queries for a connection to a cluster replica node", "O(1)")
-        .note("They matter in cluster mode only."),
+        .note("Changes the state of a connection to a cluster, so it must not reach the lane."),
     cmd("readwrite",  1, Local, &[LOADING, STALE, FAST], NO_KEYS).acl(&[Acl::CONNECTION])
         .doc("3.0.0", "Disables read queries for a connection to a cluster replica node", "O(1)")
-        .note("They matter in cluster mode only."),
+        .note("Changes the state of a connection to a cluster, so it must not reach the lane."),
 ];

@@ -115,7 +115,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("1.0.0", "Sort the elements in a list, set or sorted set",
             "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number \
             of returned elements. When the elements are not sorted, complexity is O(N).")
-        .note("Keys behind BY and GET patterns are not tracked."),
+        .note("Never cached: Redis does not track the keys behind BY and GET patterns."),
     cmd("sort_ro",     -2, Lane, &[READONLY], &[
             key(1, &[RO, ACCESS]),
             hidden(&[RO, ACCESS])
@@ -125,7 +125,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("7.0.0", "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
             "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number \
             of returned elements. When the elements are not sorted, complexity is O(N).")
-        .note("Keys behind BY and GET patterns are not tracked."),
+        .note("Never cached: Redis does not track the keys behind BY and GET patterns."),
     cmd("touch",       -2, Lane, &[READONLY, FAST], &[keys_from(1, &[RO])])
         .doc("3.2.1", "Alters the last access time of a key(s). Returns the number of existing keys \
             specified.",
@@ -149,5 +149,5 @@ pub(super) const COMMANDS: &[Row] = &[
             of the current connection",
             "O(1)")
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-        .note("Behind all writes of this client."),
+        .note("Sent once all writes of this client have been answered."),
 ];

@@ -61,7 +61,7 @@ pub(super) const COMMANDS: &[Row] = &[
     cmd("function|kill",     2, Pinned, &[NOSCRIPT, ALLOW_BUSY], NO_KEYS)
         .doc("7.0.0", "Kill the function currently in execution.", "O(1)")
         .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
-        .note("On a connection of its own: the function to be killed may hold up the lane."),
+        .note("The function to be killed may hold up the lane."),
     cmd("function|list",    -2, Lane, &[NOSCRIPT], NO_KEYS)
         .doc("7.0.0", "List information about all the functions", "O(N) where N is the number of functions")
         .tips(&["nondeterministic_output_order"]),
@@ -80,9 +80,10 @@ pub(super) const COMMANDS: &[Row] = &[
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
     cmd("script",        -2, Lane, &[], NO_KEYS).acl(&[])
         .doc("2.6.0", "A container for Lua scripts management commands", "Depends on subcommand."),
-    cmd("script|debug",   3, Denied, &[NOSCRIPT], NO_KEYS)
+    cmd("script|debug",   3, Denied, &[NOSCRIPT], NO_KEYS).always_denied()
         .doc("3.2.0", "Set the debug mode for executed scripts.", "O(1)")
-        .note("It would make every later script of the lane a debugging session."),
+        .note("Refused even if administrative commands are allowed: scripts of all clients would be \
+            debugged."),
     cmd("script|exists", -3, Lane, &[NOSCRIPT], NO_KEYS)
         .doc("2.6.0", "Check existence of scripts in the script cache.",
             "O(N) with N being the number of scripts to check (so checking a single script is an O(1) \
@@ -97,7 +98,7 @@ pub(super) const COMMANDS: &[Row] = &[
     cmd("script|kill",    2, Pinned, &[NOSCRIPT, ALLOW_BUSY], NO_KEYS)
         .doc("2.6.0", "Kill the script currently in execution.", "O(1)")
         .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
-        .note("On a connection of its own: the script to be killed may hold up the lane."),
+        .note("The script to be killed may hold up the lane."),
     cmd("script|load",    3, Lane, &[NOSCRIPT, STALE], NO_KEYS)
         .doc("2.6.0", "Load the specified Lua script into the script cache.",
             "O(N) with N being the length in bytes of the script body.")

@@ -7,7 +7,6 @@ use super::words::{
 use crate::command::Class::{Admin, Denied, Lane, Local, Pinned};
 use crate::command::Reach::Keyspace;
 use crate::command::flags::Acl;
-use crate::resp::Shape::NullArrays;
 
 #[rustfmt::skip] // a row's facts on its first line, what Redis's documentation says below
 pub(super) const COMMANDS: &[Row] = &[
@@ -73,8 +72,7 @@ pub(super) const COMMANDS: &[Row] = &[
             "O(N) where N is the number of arguments to the command"),
     cmd("command|help",             2, Admin, &[LOADING, STALE], NO_KEYS).acl(&[Acl::CONNECTION])
         .doc("5.0.0", "Show helpful text about the different subcommands", "O(1)"),
-    cmd("command|info",            -2, Admin, &[LOADING, STALE], NO_KEYS)
-        .shape(NullArrays).acl(&[Acl::CONNECTION])
+    cmd("command|info",            -2, Admin, &[LOADING, STALE], NO_KEYS).acl(&[Acl::CONNECTION])
         .doc("2.8.13", "Get array of specific Redis command details, or all when no argument is given.",
             "O(N) where N is the number of commands to look up")
         .tips(&["nondeterministic_output_order"]),
@@ -185,11 +183,15 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("4.0.0", "Unload a module", "O(1)"),
     cmd("monitor",         1, Pinned, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("1.0.0", "Listen for all requests received by the server in real time", "")
-        .note("The upstream's feed: it shows the commands of the proxy, not the hits."),
+        .note("Redis's own feed: it shows what the proxy sends, not what L1 answers."),
     cmd("psync",          -3, Denied, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI], NO_KEYS)
-        .doc("2.8.0", "Internal command used for replication", ""),
+        .always_denied()
+        .doc("2.8.0", "Internal command used for replication", "")
+        .note("Refused even if administrative commands are allowed."),
     cmd("replconf",       -1, Denied, &[ADMIN, NOSCRIPT, LOADING, STALE, ALLOW_BUSY], NO_KEYS)
-        .doc("3.0.0", "An internal command for configuring the replication stream", "O(1)").syscmd(),
+        .always_denied()
+        .doc("3.0.0", "An internal command for configuring the replication stream", "O(1)").syscmd()
+        .note("Refused even if administrative commands are allowed."),
     cmd("replicaof",       3, Denied, &[ADMIN, NOSCRIPT, STALE, NO_ASYNC_LOADING], NO_KEYS).reach(Keyspace)
         .doc("5.0.0", "Make the server a replica of another instance, or promote it as master.", "O(1)"),
     cmd("restore-asking", -4, Denied, &[WRITE, DENYOOM, ASKING], &[key(1, &[OW, UPDATE])])
@@ -234,11 +236,13 @@ pub(super) const COMMANDS: &[Row] = &[
             "O(N) where N is the count of clients watching or blocking on keys from both databases.")
         .note("Empties L1."),
     cmd("sync",            1, Denied, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI], NO_KEYS)
-        .doc("1.0.0", "Internal command used for replication", ""),
+        .always_denied()
+        .doc("1.0.0", "Internal command used for replication", "")
+        .note("Refused even if administrative commands are allowed."),
     cmd("time",            1, Admin, &[LOADING, STALE, FAST], NO_KEYS)
         .doc("2.6.0", "Return the current server time", "O(1)")
         .tips(&["nondeterministic_output"]),
-    cmd("nearcache", -2, Lane, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+    cmd("nearcache", -2, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
         .doc("1.0.0", "The proxy's own commands; `NEARCACHE HELP` lists them", "Depends on subcommand.")
         .note("`NEARCACHE HELP` lists its subcommands."),
 ];

@@ -49,7 +49,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("1.0.0", "Get the values of all the given keys",
             "O(N) where N is the number of keys to retrieve.")
         .tips(&["request_policy:multi_shard"])
-        .note("From L1 only if all keys are there; else sent whole."),
+        .note("Atomic: from L1 only if all keys are there, else forwarded whole."),
     cmd("mset",        -3, Lane, &[WRITE, DENYOOM], &[range(1, -1, 2, &[OW, UPDATE])])
         .doc("1.0.1", "Set multiple keys to multiple values", "O(N) where N is the number of keys to set.")
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),

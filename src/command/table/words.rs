@@ -39,6 +39,7 @@ pub(super) const fn cmd(
         tips: &[],
         note: "",
         ours: false,
+        always_denied: false,
         key_rule: KeyRule::Specs,
         shape_rule: ShapeRule::Always(Shape::Plain),
         container: 0,
@@ -108,6 +109,11 @@ impl Row {
 
     pub(super) const fn syscmd(mut self) -> Row {
         self.command.doc.syscmd = true;
+        self
+    }
+
+    pub(super) const fn always_denied(mut self) -> Row {
+        self.command.always_denied = true;
         self
     }
 
