@@ -24,3 +24,65 @@ pub mod session;
 pub mod server;
 pub mod config;
 pub mod cli;
+
+use std::process::ExitCode;
+
+use config::Config;
+use server::Server;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+/// Runs the proxy until SIGTERM or SIGINT.
+pub fn run(config: Config) -> ExitCode {
+    log(&config.settings.log);
+    let threads = config.settings.server.worker_threads;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => {
+            error!(%error, "cannot start the runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        error!("cannot listen for signals");
+        return ExitCode::FAILURE;
+    };
+    let mut server = match Server::start(config).await {
+        Ok(server) => server,
+        Err(error) => {
+            error!(%error, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => server.reload(),
+        }
+    }
+    info!("draining");
+    server.stop().await;
+    info!("stopped");
+    ExitCode::SUCCESS
+}
+
+/// Sends log lines to standard error. `RUST_LOG` wins over the configured level.
+fn log(settings: &settings::LogSettings) {
+    use settings::LogFormat;
+    use tracing_subscriber::EnvFilter;
+    let level = settings.level.name();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only if a test has set up a log of its own.
+    let _ = match settings.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+}

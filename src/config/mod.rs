@@ -86,6 +86,11 @@ impl Config {
         Ok(Config { settings, raw, origins, sources })
     }
 
+    /// The file that was read, if one was.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.sources.file.as_deref()
+    }
+
     /// Reads the sources again. Options that need a restart keep the value they have in the configuration
     /// returned, so that it is always what is in force. On an error nothing changes.
     pub fn reload(&self) -> Result<(Config, Changes), ConfigError> {

@@ -128,7 +128,7 @@ impl Core {
         let id = command.id;
         if args.len() == 3 {
             let addr = String::from_utf8_lossy(&args[2]).into_owned();
-            if self.end(|client| client.addr == addr) == 0 {
+            if self.end_clients(|client| client.addr == addr) == 0 {
                 return self.error(id, b"ERR No such client");
             }
             return self.error_free(command);
@@ -164,7 +164,7 @@ impl Core {
                 _ => return self.error(id, b"ERR syntax error"),
             }
         }
-        let ended = self.end(|client| {
+        let ended = self.end_clients(|client| {
             filters.iter().all(|wanted| wanted(client)) && !(skip_me && client.id == me)
         });
         self.answer(id, Served::Local, |writer| writer.int(ended as i64));
@@ -172,7 +172,7 @@ impl Core {
     }
 
     /// Ends the sessions of these clients; our own after its reply.
-    fn end(&mut self, wanted: impl Fn(&Client) -> bool) -> usize {
+    fn end_clients(&mut self, wanted: impl Fn(&Client) -> bool) -> usize {
         let all = self.shared.clients.all();
         let ended = all.iter().filter(|client| wanted(client));
         ended

@@ -251,12 +251,13 @@ impl Core {
 
     fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         let class = command.class;
+        let denied = class == Class::Denied && !self.admin_allowed(command);
         let Some(transaction) = &mut self.transaction else { return Flow::Next };
         if transaction.queued.len() >= MAX_QUEUED {
             return self.reject(command.id, b"ERR nearcache: too many commands queued in MULTI");
         }
         match class {
-            Class::Denied if !self.admin_allowed(command) => return self.route(command, args, raw),
+            Class::Denied if denied => return self.route(command, args, raw),
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" => transaction.push(raw, Shape::Plain, false),
@@ -318,7 +319,7 @@ impl Core {
 
     fn admin_allowed(&self, command: &Command) -> bool {
         self.settings.server.admin_commands == AdminCommands::Allow
-            && !matches!(command.name, "sync" | "psync" | "replconf")
+            && !command.always_denied
     }
 
     /// Requests and replies above this go by a connection of their own.

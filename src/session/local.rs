@@ -41,7 +41,7 @@ impl Core {
                 return self.error(id, b"ERR This instance has cluster support disabled");
             }
             name if name.starts_with("client") => return self.client_command(command, args, raw),
-            name if name.starts_with("nearcache") => self.nearcache(command),
+            "nearcache" => return self.nearcache(command, args),
             _ => return self.error(id, b"ERR nearcache: not implemented"),
         }
         Flow::Next
@@ -282,7 +282,7 @@ impl Core {
         Flow::Next
     }
 
-    fn nearcache(&mut self, command: &Command) {
+    fn nearcache(&mut self, command: &Command, args: Args<'_>) -> Flow {
         const HELP: [&str; 5] = [
             "NEARCACHE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
             "STATS",
@@ -290,15 +290,20 @@ impl Core {
             "HELP",
             "    Print this help.",
         ];
-        if command.name == "nearcache|stats" {
+        if args[1].eq_ignore_ascii_case(b"stats") {
             let text = self.info_text(&[b"nearcache"]);
             self.answer(command.id, Served::Local, |writer| writer.verbatim("txt", text.as_bytes()));
-            return;
+            return Flow::Next;
+        }
+        if !args[1].eq_ignore_ascii_case(b"help") {
+            let text = crate::command::unknown_subcommand_error(command, &args);
+            return self.error(command.id, &text);
         }
         self.answer(command.id, Served::Local, |writer| {
             writer.array(HELP.len());
             HELP.iter().for_each(|line| writer.simple(line));
         });
+        Flow::Next
     }
 }
 

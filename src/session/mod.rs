@@ -121,8 +121,8 @@ impl Session {
             if let Err(end) = poll_fn(|cx| self.poll_wait(cx)).await {
                 break end;
             }
-            if let Some(close) = self.core.take_replies() {
-                break End::Closed(close);
+            if let Err(end) = self.look_after_client() {
+                break end;
             }
             if let Err(end) = self.take_requests().await {
                 break end;
@@ -203,6 +203,19 @@ impl Session {
             return if done { Poll::Ready(Err(End::Left)) } else { Poll::Ready(Ok(())) };
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes what came in the inbox. An order to end is obeyed at once, but for a shutdown: then what is
+    /// owed is still delivered.
+    fn look_after_client(&mut self) -> Result<(), End> {
+        match self.core.take_replies() {
+            None => Ok(()),
+            Some(Close::Shutdown) => {
+                self.core.closing = true;
+                Ok(())
+            }
+            Some(close) => Err(End::Closed(close)),
+        }
     }
 
     // === executing ===

@@ -131,7 +131,7 @@ impl Session {
         self.poll_client(cx)?;
         // Who waits for something that may never come is gone when its client is; other replies are
         // still delivered to a client that has only closed its sending side.
-        if self.eof && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown) {
+        if (self.eof || self.core.closing) && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown) {
             return Poll::Ready(Err(End::Left.into()));
         }
         if self.core.out.len() < MAX_UNWRITTEN
@@ -169,13 +169,6 @@ impl Session {
         Ok(())
     }
 
-    /// Messages and orders that came meanwhile.
-    pub(super) fn look_after_client(&mut self) -> Result<(), End> {
-        match self.core.take_replies() {
-            Some(close) => Err(End::Closed(close)),
-            None => Ok(()),
-        }
-    }
 
     /// Waits until the lane has applied everything that the upstream had executed before now. Nothing
     /// is owed by the lane when this is called, so its answer is the next event of its kind. A lane

@@ -1,7 +1,7 @@
 //! What all sessions share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
@@ -25,8 +25,10 @@ pub struct Shared {
     pub upstream: Option<Upstream>,
     /// Bytes held by the buffers of all clients.
     pub buffers: Budget,
-    /// Where we listen: for INFO.
-    pub listening: ArcSwap<Vec<String>>,
+    /// 40 hex digits chosen at start.
+    pub run_id: String,
+    /// The first TCP port that we listen on; 0 for none.
+    pub tcp_port: AtomicU16,
     /// The file that the configuration came from.
     pub config_file: String,
 }

@@ -29,6 +29,8 @@ struct State {
     delivered: Delivered,
     /// Why the session must end, once somebody has said so; the first reason stays.
     closed: Option<Close>,
+    /// The session knows it.
+    told: bool,
     /// Set when something other than an event wants the session to look around.
     nudged: bool,
     waker: Option<Waker>,
@@ -113,8 +115,6 @@ impl Loss {
 pub enum Close {
     /// CLIENT KILL, by another client.
     Killed,
-    /// CLIENT KILL of itself with SKIPME no: what it is owed is still sent.
-    KilledSelf,
     /// It did not read its messages fast enough.
     SlowSubscriber,
     /// Nothing was heard of it for `idle_timeout`.
@@ -208,7 +208,8 @@ impl Inbox {
     /// Ready when there is anything to take; registers for the next wake-up otherwise.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if !state.delivered.events.is_empty() || state.closed.is_some() || std::mem::take(&mut state.nudged) {
+        let closed = state.closed.is_some() && !state.told;
+        if !state.delivered.events.is_empty() || closed || std::mem::take(&mut state.nudged) {
             return Poll::Ready(());
         }
         match &mut state.waker {
@@ -236,6 +237,7 @@ impl Inbox {
         if !state.delivered.events.is_empty() {
             std::mem::swap(&mut state.delivered, into);
         }
+        state.told |= state.closed.is_some();
         state.closed
     }
 }

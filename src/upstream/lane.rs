@@ -56,6 +56,11 @@ impl Lane {
         Ok(())
     }
 
+    /// Asks for this database at every handshake, so that it may be used from the start.
+    pub fn expect_db(&self, db: u32) {
+        self.queue.lock().db_exists(db);
+    }
+
     /// How the lane stands and since when.
     pub fn status(&self) -> (Status, Nanos) {
         self.queue.lock().status()

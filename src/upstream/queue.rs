@@ -7,7 +7,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -371,9 +370,4 @@ fn deliver_loss(pending: &Pending, loss: Loss) {
     if inbox.event(event) {
         inbox.wake();
     }
-}
-
-/// How long the lane has stood as it does.
-pub fn standing(since: Nanos, now: Nanos) -> Duration {
-    Duration::from_nanos(now.saturating_sub(since))
 }
