@@ -1,5 +1,6 @@
 //! The command line: flags become [`Sources`], and what cannot be run ends here with a message.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::exit;
 
@@ -48,8 +49,9 @@ pub fn parse_or_exit() -> Config {
         if let Err(message) = check_files(&config) {
             fail(&message);
         }
-        print!("{}", config.describe());
-        exit(0);
+        // Not `print!`: it panics when the reader (`| head`) has seen enough.
+        let shown = std::io::stdout().write_all(config.describe().as_bytes());
+        exit(i32::from(shown.is_err()));
     }
     config
 }
