@@ -92,14 +92,14 @@ for (const [driver, create] of Object.entries(drivers)) {
 
     test("delayed and prioritized jobs", withQueue(async ({ queue, worker, events }) => {
       const [q, e, order] = [await queue(), await events(), []];
-      const delayed = await q.add("delayed", "delayed", { delay: 300 });
+      const delayed = await q.add("delayed", "delayed", { delay: 700 });
       for (const n of [3, 1, 2]) await q.add("first", `priority ${n}`, { priority: n });
       const begin = delayed.timestamp;
       await worker(async (job) => {
         order.push(job.data);
         return Date.now() - begin;
       });
-      assert.ok((await delayed.waitUntilFinished(e, 10_000)) >= 300);
+      assert.ok((await delayed.waitUntilFinished(e, 10_000)) >= 700);
       assert.deepEqual(order, ["priority 1", "priority 2", "priority 3", "delayed"]);
     }));
 
