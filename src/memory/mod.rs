@@ -1,1 +1,48 @@
-//! (to come)
+//! The memory engine: an in-memory Redis for caching, used when there is no upstream or it is down.
+//!
+//! **Atomic on all cores.** Keys are spread over shards, each behind one lock. A command takes the locks
+//! of all its keys' shards at once, in ascending order; a MULTI block those of all its commands and
+//! watched keys. So each command and each block is atomic and isolated exactly as on Redis's one thread,
+//! there are no deadlocks, and clients on other keys proceed in parallel. One lock per shard rather than
+//! readers' and writers' locks: a read moves its key in the order of use, so it writes too, and it is
+//! over in a fraction of a microsecond. Actors (a thread per shard) would cost two context switches per
+//! command and could not make MULTI atomic without locks of their own.
+//!
+//! **In the order of reading**: `engine` runs commands, `commands` names them, `shard` and `view` are
+//! what they work on, `keyspace` over `table` is where keys are. `block` and `watch` are what one client
+//! waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
+//! (`lists`), so that the structure is testable without keys, locks or replies.
+
+mod blob;
+mod block;
+mod commands;
+mod engine;
+mod expiry;
+mod fault;
+mod generic;
+mod glob;
+mod hash;
+mod keyspace;
+mod list;
+mod listblock;
+mod longdouble;
+mod number;
+mod packed;
+mod set;
+mod shard;
+mod stream;
+mod streamblock;
+mod strings;
+mod table;
+mod value;
+mod view;
+mod watch;
+mod whole;
+mod zset;
+mod zsetblock;
+
+pub use block::Blocked;
+pub use engine::{Caller, Clock, Engine, EngineConfig, Eviction, Outcome, unblocked_error};
+pub use fault::Fault;
+pub use shard::Counts;
+pub use watch::Watch;

@@ -1,0 +1,353 @@
+//! The engine: locks what a command needs, runs it, wakes who waits, keeps memory under its limit.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::block::{self, Blocked, WaitRequest};
+use super::commands::{self, Access, Row};
+use super::fault::{Fault, OOM};
+use super::shard::{Counts, MAX_SHARDS, ShardSet, Shards};
+use super::table::hash;
+use super::view::{self, Keys, Trash};
+use super::watch::Watch;
+use crate::resp::{ArgVec, Args, Proto, Writer};
+
+/// Unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What happens when memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// Commands that need memory are refused (`noeviction`).
+    Refuse,
+    /// The keys that were not used for longest go (`allkeys-lru`).
+    Lru,
+}
+
+/// How the engine is to be.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// How many databases SELECT can choose from.
+    pub databases: usize,
+    /// Bytes of keys, values and their tables together; 0: no limit.
+    pub max_memory: usize,
+    /// What happens beyond that.
+    pub eviction: Eviction,
+    /// How many parts the keyspace is locked in; made a power of two, at most 64.
+    pub shards: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(4, usize::from);
+        // Eight per core: two cores at work on random keys then rarely want the same one.
+        EngineConfig { databases: 16, max_memory: 0, eviction: Eviction::Lru, shards: 8 * cores }
+    }
+}
+
+/// What the engine must know of a client.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The database it has selected.
+    pub db: usize,
+    /// How its replies are written.
+    pub proto: Proto,
+}
+
+/// What became of a command.
+pub enum Outcome {
+    /// The reply was written.
+    Done,
+    /// The client must wait; the reply comes from the handle.
+    Block(Blocked),
+    /// The engine has no such command; nothing was written.
+    Unknown,
+}
+
+/// What one command works with. The fields are apart so that a borrowed value and the writer can be
+/// used together.
+pub struct Ctx<'a> {
+    /// The request.
+    pub args: Args<'a>,
+    /// The keys.
+    pub keys: Keys<'a>,
+    /// The reply.
+    pub w: Writer<'a>,
+    /// Who asks.
+    pub caller: &'a mut Caller,
+    /// Inside MULTI nobody may wait: blocking commands answer at once.
+    pub in_block: bool,
+    /// Set by a blocking command that found nothing (and wrote nothing).
+    pub wait: Option<WaitRequest>,
+    /// The engine's configuration.
+    pub config: &'a EngineConfig,
+}
+
+impl<'a> Ctx<'a> {
+    /// An argument, borrowed from the request rather than from the context. The arity has been checked.
+    pub fn arg(&self, i: usize) -> &'a [u8] {
+        self.args.get(i).unwrap_or_default()
+    }
+}
+
+/// The in-memory engine. One for the process; sessions call it from their own tasks.
+pub struct Engine {
+    config: EngineConfig,
+    clock: Clock,
+    shards: Shards,
+}
+
+impl Engine {
+    /// An empty one.
+    pub fn new(config: EngineConfig, clock: Clock) -> Arc<Engine> {
+        let shards = config.shards.clamp(1, MAX_SHARDS).next_power_of_two();
+        let config = EngineConfig { databases: config.databases.max(1), shards, ..config };
+        let evicts = config.max_memory > 0 && config.eviction == Eviction::Lru;
+        let shards = Shards::new(shards, config.databases, evicts);
+        Arc::new(Engine { config, clock, shards })
+    }
+
+    /// Runs one command and writes its reply.
+    pub fn execute(self: &Arc<Self>, caller: &mut Caller, args: Args, out: &mut BytesMut) -> Outcome {
+        let Some(row) = args.get(0).and_then(commands::find) else { return Outcome::Unknown };
+        if let Err(fault) = self.admit(row, args) {
+            Writer::new(out, caller.proto).error(&fault.0);
+            return Outcome::Done;
+        }
+        let set = self.shards_of(row, args);
+        let mut ctx = self.context(set, row.access != Access::Read, caller, args, out);
+        call(row, &mut ctx);
+        let blocked = ctx.wait.take().map(|request| {
+            let proto = ctx.caller.proto;
+            block::enqueue(self, &mut ctx.keys, proto, request)
+        });
+        block::serve(self, &mut ctx.keys);
+        ctx.keys.unlock().free();
+        if row.access == Access::Grow {
+            self.make_room();
+        }
+        blocked.map_or(Outcome::Done, Outcome::Block)
+    }
+
+    /// Runs a MULTI block at once, as EXEC does, and writes the array of its replies, or the null that
+    /// says that a watched key has changed. Commands that are not the engine's go to `local`.
+    pub fn transaction(
+        self: &Arc<Self>,
+        caller: &mut Caller,
+        commands: &[ArgVec],
+        watch: Option<&Watch>,
+        local: &mut dyn FnMut(&mut Caller, Args, &mut BytesMut),
+        out: &mut BytesMut,
+    ) {
+        let rows: Vec<_> =
+            commands.iter().map(|c| (c.args(), c.args().get(0).and_then(commands::find))).collect();
+        let grows = rows.iter().any(|(_, row)| row.is_some_and(|row| row.access == Access::Grow));
+        if grows && !self.make_room() {
+            let text = format!("EXECABORT Transaction discarded because of: {}", OOM.0);
+            return Writer::new(out, caller.proto).error(&text);
+        }
+        let writes = rows.iter().any(|(_, row)| row.is_some_and(|row| row.access != Access::Read));
+        let mut set = watch.map_or(ShardSet::default(), |watch| watch.shards());
+        for (args, row) in &rows {
+            set = set.union(row.map_or(ShardSet::default(), |row| self.shards_of(row, *args)));
+        }
+        let nothing = ArgVec::default();
+        let mut ctx = self.context(set, writes, caller, nothing.args(), out);
+        ctx.in_block = true;
+        if watch.is_some_and(|watch| watch.broken(&mut ctx.keys)) {
+            return ctx.w.null_array();
+        }
+        ctx.w.array(commands.len());
+        for (args, row) in rows {
+            ctx.args = args;
+            match row {
+                None => local(ctx.caller, args, ctx.w.out),
+                Some(row) if !row.arity_ok(args.len()) => ctx.w.error(&Fault::arity(row.name).0),
+                Some(row) => call(row, &mut ctx),
+            }
+            // Either may have been changed, by SELECT or HELLO.
+            ctx.keys.db = ctx.caller.db;
+            ctx.w.proto = ctx.caller.proto;
+        }
+        block::serve(self, &mut ctx.keys);
+        ctx.keys.unlock().free();
+        if grows {
+            self.make_room();
+        }
+    }
+
+    /// Why a command would be refused before it runs: too few arguments, memory full. For sessions that
+    /// queue it for MULTI.
+    pub fn admit_queued(&self, args: Args) -> Result<(), Fault> {
+        args.get(0).and_then(commands::find).map_or(Ok(()), |row| self.admit(row, args))
+    }
+
+    /// Whether the engine has this command.
+    pub fn knows(&self, name: &[u8]) -> bool {
+        commands::find(name).is_some()
+    }
+
+    /// One step of active expiry: to be called some ten times per second. Its work is bounded: at most
+    /// `EXPIRE_ROUNDS` times twenty keys per shard and database, and only a shard where a tenth of
+    /// what it saw had expired is looked at again.
+    pub fn expire_some(&self) -> usize {
+        let now = self.now();
+        (0..self.shards.count()).map(|index| self.expire_shard(index, now)).sum()
+    }
+
+    /// Bytes of keys, values and tables.
+    pub fn used_memory(&self) -> usize {
+        self.shards.used()
+    }
+
+    /// Counters for INFO, summed over the shards.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for index in self.shards.all().iter() {
+            let counts = self.shards.lock(ShardSet::default().with(index)).shard(index).counts;
+            sum.hits += counts.hits;
+            sum.misses += counts.misses;
+            sum.expired += counts.expired;
+            sum.evicted += counts.evicted;
+        }
+        sum
+    }
+
+    /// For INFO: how many keys a database has, and how many of them expire.
+    pub fn db_size(&self, db: usize) -> (usize, usize) {
+        let (mut keys, mut volatile) = (0, 0);
+        for index in self.shards.all().iter() {
+            let mut locked = self.shards.lock(ShardSet::default().with(index));
+            if let Some(db) = locked.shard(index).dbs.get(db) {
+                keys += db.keys.len();
+                volatile += db.keys.volatile_len();
+            }
+        }
+        (keys, volatile)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// The shards.
+    pub(super) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// A view on one database with a set of shards locked.
+    pub(super) fn view(&self, set: ShardSet, db: usize) -> Keys<'_> {
+        Keys::new(&self.shards, self.shards.lock(set), db, self.now(), self.evicts())
+    }
+
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    fn evicts(&self) -> bool {
+        self.config.max_memory > 0 && self.config.eviction == Eviction::Lru
+    }
+
+    fn admit(&self, row: &Row, args: Args) -> Result<(), Fault> {
+        if !row.arity_ok(args.len()) {
+            return Err(Fault::arity(row.name));
+        }
+        if row.access == Access::Grow && !self.make_room() { Err(OOM) } else { Ok(()) }
+    }
+
+    fn shards_of(&self, row: &Row, args: Args) -> ShardSet {
+        let mut set = ShardSet::default();
+        let some = row.keys.each(args, |key| set = set.with(self.shards.of(hash(key))));
+        if some { set } else { self.shards.all() }
+    }
+
+    /// Locks, and makes what a command needs. A writer that might serve a BLMOVE locks everything: what
+    /// else that needs is not known before.
+    fn context<'a>(
+        &'a self,
+        set: ShardSet,
+        writes: bool,
+        caller: &'a mut Caller,
+        args: Args<'a>,
+        out: &'a mut BytesMut,
+    ) -> Ctx<'a> {
+        let mut locked = self.shards.lock(set);
+        if writes && set != self.shards.all() && locked.has_movers() {
+            drop(locked);
+            locked = self.shards.lock(self.shards.all());
+        }
+        let keys = Keys::new(&self.shards, locked, caller.db, self.now(), self.evicts());
+        let w = Writer::new(out, caller.proto);
+        Ctx { args, keys, w, caller, in_block: false, wait: None, config: &self.config }
+    }
+
+    /// Evicts until memory is under its limit. False when it is not, and nothing more can go.
+    fn make_room(&self) -> bool {
+        if self.config.max_memory == 0 {
+            return true;
+        }
+        while self.shards.used() > self.config.max_memory {
+            if self.config.eviction == Eviction::Refuse || !self.evict_one() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Evicts the oldest key of the shard that has the oldest.
+    fn evict_one(&self) -> bool {
+        let Some(index) = self.shards.with_oldest_key(self.now()) else { return false };
+        let mut locked = self.shards.lock(ShardSet::default().with(index));
+        let shard = locked.shard(index);
+        // Another thread may have emptied it since: then there was progress all the same.
+        let Some((_, db, at)) = shard.oldest() else { return true };
+        shard.counts.evicted += 1;
+        let value = view::remove_telling(shard, db, at);
+        drop(locked);
+        Trash::from(value).free();
+        true
+    }
+
+    fn expire_shard(&self, index: usize, now: i64) -> usize {
+        /// Keys looked at in one round, as in Redis.
+        const ROUND: usize = 20;
+        /// With at most 50,000 keys looked at per shard, one step holds a lock for some milliseconds in
+        /// total, and never longer than one round at a time.
+        const EXPIRE_ROUNDS: usize = 2_500;
+        let mut removed = 0;
+        for db in 0..self.config.databases {
+            for _ in 0..EXPIRE_ROUNDS {
+                let mut locked = self.shards.lock(ShardSet::default().with(index));
+                let shard = locked.shard(index);
+                let found = shard.dbs[db].keys.expired(ROUND, now);
+                let values: Vec<_> = found.iter().map(|&at| view::expire(shard, db, at)).collect();
+                drop(locked);
+                values.into_iter().for_each(|value| Trash::from(value).free());
+                removed += found.len();
+                if found.len() * 10 <= ROUND {
+                    break;
+                }
+            }
+        }
+        removed
+    }
+}
+
+/// Runs one command; an error takes the place of what it had written.
+fn call(row: &Row, ctx: &mut Ctx) {
+    let start = ctx.w.out.len();
+    if let Err(fault) = (row.run)(ctx) {
+        ctx.w.out.truncate(start);
+        ctx.w.error(&fault.0);
+    } else if ctx.wait.is_some() && ctx.in_block {
+        // A blocking command inside MULTI has written its own answer.
+        ctx.wait = None;
+    }
+}
+
+/// The reply that a wait ends with when CLIENT UNBLOCK asks for an error.
+pub fn unblocked_error() -> Bytes {
+    Bytes::from_static(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")
+}

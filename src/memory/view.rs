@@ -1,0 +1,322 @@
+//! The keys as a command sees them: one database, the locked shards, one moment in time.
+//!
+//! A lookup removes a key whose time is over, notes the use, and counts hits. `modified` is called by
+//! whoever changed a value (not by a lookup that might): it is what WATCH sees.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use super::fault::{Fault, NO_SUCH_KEY, WRONG_TYPE};
+use super::keyspace::{Entry, Keyspace, NEVER};
+use super::shard::{Db, Locked, Shard, Shards};
+use super::table::{Keyed, hash};
+use super::value::{Kind, Text, Value};
+
+/// The view.
+pub struct Keys<'a> {
+    /// The shards of all keys that the command may touch.
+    pub locked: Locked<'a>,
+    /// The current database.
+    pub db: usize,
+    /// Unix milliseconds; one moment for a whole MULTI block.
+    pub now: i64,
+    /// Keys that came to be while clients waited for them: (database, key), in that order.
+    pub ready: VecDeque<(usize, Box<[u8]>)>,
+    shards: &'a Shards,
+    /// Whether the order of use is wanted.
+    ordered: bool,
+    /// Large values that were removed: freed when the locks are.
+    trash: Trash,
+}
+
+/// What was removed and takes long to free.
+#[derive(Default)]
+pub struct Trash {
+    values: Vec<Value>,
+    databases: Vec<Keyspace>,
+}
+
+impl Trash {
+    /// Frees it all; much of it on a thread of its own, so that no other session's task waits for it.
+    pub fn free(self) {
+        /// Some milliseconds' worth.
+        const LARGE: usize = 100_000;
+        let weight = self.values.iter().map(Value::weight).sum::<usize>()
+            + self.databases.iter().map(Keyspace::len).sum::<usize>();
+        if weight >= LARGE {
+            // The closure owns the trash: it is freed here if there is no thread to be had.
+            let _ = std::thread::Builder::new().name("nearcache-free".into()).spawn(move || drop(self));
+        }
+    }
+}
+
+impl From<Value> for Trash {
+    fn from(value: Value) -> Trash {
+        Trash { values: vec![value], databases: Vec::new() }
+    }
+}
+
+/// Where a key is.
+#[derive(Clone, Copy)]
+struct Spot {
+    shard: usize,
+    at: u32,
+}
+
+/// From this many pieces on, a removed value is freed after unlocking.
+const HEAVY: usize = 64;
+
+impl<'a> Keys<'a> {
+    /// A view on locked shards.
+    pub fn new(shards: &'a Shards, locked: Locked<'a>, db: usize, now: i64, ordered: bool) -> Self {
+        Keys { locked, db, now, ready: VecDeque::new(), shards, ordered, trash: Trash::default() }
+    }
+
+    /// The value of a key, for a command that reads.
+    pub fn get(&mut self, key: &[u8]) -> Option<&Value> {
+        let found = self.locate(key);
+        match found {
+            Ok(spot) => {
+                self.locked.shard(spot.shard).counts.hits += 1;
+                self.touch(spot);
+                Some(&self.entry(spot).value)
+            }
+            Err(shard) => {
+                self.locked.shard(shard).counts.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let spot = self.find(key)?;
+        self.touch(spot);
+        let db = self.db;
+        Some(self.locked.shard(spot.shard).change(db).keys.value_mut(spot.at))
+    }
+
+    /// The entry of a key, without noting a use of it.
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let spot = self.find(key)?;
+        Some(self.entry(spot))
+    }
+
+    /// True when the key is there. Not a use of it.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Notes a use of the key; true when it is there.
+    pub fn use_key(&mut self, key: &[u8]) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The value as a type, for a command that reads.
+    pub fn typed<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&T>, Fault> {
+        self.get(key).map(T::of).transpose()
+    }
+
+    /// The value as a type, to be changed.
+    pub fn typed_mut<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&mut T>, Fault> {
+        self.get_mut(key).map(T::of_mut).transpose()
+    }
+
+    /// The value as a type, an empty one when the key is not there. The caller must fill it.
+    pub fn typed_or_new<T: Kind>(&mut self, key: &[u8]) -> Result<&mut T, Fault> {
+        if !self.exists(key) {
+            self.add(key, T::default().into_value(), NEVER);
+        }
+        // Found or just added.
+        self.typed_mut(key).transpose().unwrap_or(Err(NO_SUCH_KEY))
+    }
+
+    /// The bytes of a string, for a command that reads.
+    pub fn text(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, Fault> {
+        self.get(key).map(|value| value.text().ok_or(WRONG_TYPE)).transpose()
+    }
+
+    /// The bytes of a string to be changed in place, empty ones when the key is not there.
+    pub fn raw_or_new(&mut self, key: &[u8]) -> Result<&mut Vec<u8>, Fault> {
+        if !self.exists(key) {
+            self.add(key, Value::Raw(Box::default()), NEVER);
+        }
+        self.get_mut(key).ok_or(NO_SUCH_KEY)?.raw_mut()
+    }
+
+    /// Removes the key if its value has become empty; true when it did.
+    pub fn drop_if_empty<T: Kind>(&mut self, key: &[u8]) -> bool {
+        let empty = self.peek(key).is_some_and(|entry| T::of(&entry.value).is_ok_and(|it| it.is_empty()));
+        if empty {
+            self.take(key);
+        }
+        empty
+    }
+
+    /// Stores a value in place of whatever was there. The key will not expire. Tells watchers.
+    pub fn set(&mut self, key: &[u8], value: Value) {
+        self.put(key, value, NEVER);
+    }
+
+    /// As `set`, with the time when it expires (or `NEVER`).
+    pub fn put(&mut self, key: &[u8], value: Value, expires: i64) {
+        match self.find(key) {
+            Some(spot) => {
+                self.replace(spot, value);
+                let db = self.db;
+                self.locked.shard(spot.shard).change(db).keys.set_expires(spot.at, expires);
+            }
+            None => self.add(key, value, expires),
+        }
+        self.modified(key);
+    }
+
+    /// As `set`, and the key goes on to expire when it would have.
+    pub fn set_keeping_expiry(&mut self, key: &[u8], value: Value) {
+        match self.find(key) {
+            Some(spot) => self.replace(spot, value),
+            None => self.add(key, value, NEVER),
+        }
+        self.modified(key);
+    }
+
+    /// Removes a key and tells watchers; true when it was there.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        let Some(value) = self.take(key) else { return false };
+        self.discard(value);
+        self.modified(key);
+        true
+    }
+
+    /// Takes a key out and gives its value. Tells nobody.
+    pub fn take(&mut self, key: &[u8]) -> Option<Value> {
+        let spot = self.find(key)?;
+        let db = self.db;
+        Some(self.locked.shard(spot.shard).change(db).keys.remove(spot.at))
+    }
+
+    /// When the key expires: none without such a key, `NEVER` when it does not.
+    pub fn expiry(&mut self, key: &[u8]) -> Option<i64> {
+        self.peek(key).map(|entry| entry.expires().unwrap_or(NEVER))
+    }
+
+    /// Sets when an existing key expires. Tells nobody.
+    pub fn set_expiry(&mut self, key: &[u8], expires: i64) {
+        if let Some(spot) = self.find(key) {
+            let db = self.db;
+            self.locked.shard(spot.shard).change(db).keys.set_expires(spot.at, expires);
+        }
+    }
+
+    /// Tells those who WATCH the key that it has changed.
+    pub fn modified(&mut self, key: &[u8]) {
+        let (_, _, db) = self.place(key);
+        if let Some(flags) = (!db.watched.is_empty()).then(|| db.watched.get(key)).flatten() {
+            flags.iter().for_each(|flag| flag.store(true, Ordering::Release));
+        }
+    }
+
+    /// Notes that a key has something for those who wait for it. Creating a key does so by itself.
+    pub fn signal(&mut self, key: &[u8]) {
+        let number = self.db;
+        let (_, _, db) = self.place(key);
+        if !db.waiting.is_empty() && db.waiting.contains_key(key) {
+            self.ready.push_back((number, key.into()));
+        }
+    }
+
+    /// Runs `f` in another database.
+    pub fn in_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Self) -> R) -> R {
+        let current = std::mem::replace(&mut self.db, db);
+        let result = f(self);
+        self.db = current;
+        result
+    }
+
+    /// Leaves a value to be freed once the locks are.
+    pub fn discard(&mut self, value: Value) {
+        if value.weight() >= HEAVY {
+            self.trash.values.push(value);
+        }
+    }
+
+    /// Leaves a whole database's part of a shard to be freed once the locks are.
+    pub fn discard_all(&mut self, keys: Keyspace) {
+        if keys.len() > 0 {
+            self.trash.databases.push(keys);
+        }
+    }
+
+    /// Unlocks; gives what there is to free.
+    pub fn unlock(self) -> Trash {
+        self.trash
+    }
+
+    /// How many shards there are; their numbers are below that.
+    pub fn shard_count(&self) -> usize {
+        self.shards.count()
+    }
+
+    fn place(&mut self, key: &[u8]) -> (u64, usize, &mut Db) {
+        let hash = hash(key);
+        let index = self.shards.of(hash);
+        (hash, index, &mut self.locked.shard(index).dbs[self.db])
+    }
+
+    fn find(&mut self, key: &[u8]) -> Option<Spot> {
+        self.locate(key).ok()
+    }
+
+    /// Where the key is, unless its time is over; else the shard where it would be.
+    fn locate(&mut self, key: &[u8]) -> Result<Spot, usize> {
+        let now = self.now;
+        let (hash, shard, db) = self.place(key);
+        let at = db.keys.find(hash, key).ok_or(shard)?;
+        if !db.keys.at(at).expired(now) {
+            return Ok(Spot { shard, at });
+        }
+        let number = self.db;
+        let value = expire(self.locked.shard(shard), number, at);
+        self.discard(value);
+        Err(shard)
+    }
+
+    fn entry(&mut self, spot: Spot) -> &Entry {
+        self.locked.shard(spot.shard).dbs[self.db].keys.at(spot.at)
+    }
+
+    fn touch(&mut self, spot: Spot) {
+        let (now, ordered) = (self.now, self.ordered);
+        self.locked.shard(spot.shard).dbs[self.db].keys.touch(spot.at, now, ordered);
+    }
+
+    fn replace(&mut self, spot: Spot, value: Value) {
+        self.touch(spot);
+        let db = self.db;
+        let old = self.locked.shard(spot.shard).change(db).keys.value_mut(spot.at);
+        let old = std::mem::replace(old, value);
+        self.discard(old);
+    }
+
+    fn add(&mut self, key: &[u8], value: Value, expires: i64) {
+        let (now, db) = (self.now, self.db);
+        let (hash, shard, _) = self.place(key);
+        self.locked.shard(shard).change(db).keys.insert(hash, key, value, expires, now);
+        self.signal(key);
+    }
+}
+
+/// Removes a key whose time is over.
+pub fn expire(shard: &mut Shard, db: usize, at: u32) -> Value {
+    shard.counts.expired += 1;
+    remove_telling(shard, db, at)
+}
+
+/// Removes a key and tells those who watch it.
+pub fn remove_telling(shard: &mut Shard, number: usize, at: u32) -> Value {
+    let db = shard.change(number);
+    if let Some(flags) = (!db.watched.is_empty()).then(|| db.watched.get(db.keys.at(at).key())).flatten() {
+        flags.iter().for_each(|flag| flag.store(true, Ordering::Release));
+    }
+    db.keys.remove(at)
+}
