@@ -219,8 +219,7 @@ impl Entry {
         let key_len = at.varint();
         let db = if flags & HAS_DB != 0 { at.uint(4) as u32 } else { 0 };
         let identity = if flags & HAS_IDENTITY != 0 { at.uint(2) as u16 } else { 0 };
-        let expiry =
-            if flags & HAS_EXPIRY != 0 { Expiry::At(at.uint(5) * NS_PER_MS) } else { Expiry::Never };
+        let expiry = if flags & HAS_EXPIRY != 0 { Expiry::At(at.uint(5) * NS_PER_MS) } else { Expiry::Never };
         let rest_len = if flags & HAS_REST != 0 { at.varint() } else { 0 };
         let key = at.pos;
         Head { db, identity, expiry, key, rest: key + key_len, reply: key + key_len + rest_len }

@@ -5,7 +5,7 @@
 //! is removed is handed back, to be dropped outside the caller's lock.
 
 mod entry;
-mod glob;
+pub mod glob;
 mod record;
 mod shard;
 mod size;

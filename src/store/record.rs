@@ -84,7 +84,8 @@ impl Record {
                 let one = std::mem::replace(self, Record::Many(many));
                 if let (Record::Many(many), Record::One(first)) = (self, one) {
                     many.bytes += first.cost();
-                    many.table.insert_unique(hash_of_entry(&first, state), first, |e| hash_of_entry(e, state));
+                    many.table
+                        .insert_unique(hash_of_entry(&first, state), first, |e| hash_of_entry(e, state));
                 }
                 None
             }

@@ -10,8 +10,8 @@
 
 use super::entry::{Entry, EntryKey};
 use super::record::Record;
-use super::sketch::Sketch;
 use super::size::{size_class, table_bytes};
+use super::sketch::Sketch;
 use ahash::RandomState;
 use lru::LruCache;
 use std::hash::{BuildHasher, Hasher};
@@ -72,6 +72,8 @@ pub struct Swept {
     pub seen: usize,
     /// Entries removed.
     pub removed: usize,
+    /// Every record was looked at.
+    pub complete: bool,
 }
 
 /// Node of `lru`: two links beside key and record.
@@ -161,15 +163,12 @@ impl Shard {
     }
 
     /// The reply to `key`, counted as an access, and its key's record made the most recent one.
-    pub fn get(&mut self, hash: u64, key: &EntryKey, valid: impl FnOnce(&Entry) -> bool) -> Option<&mut Entry> {
+    pub fn get(&mut self, hash: u64, key: &EntryKey) -> Option<&Entry> {
         let records = match self.main.records.contains(&hash) {
             true => &mut self.main.records,
             false => &mut self.window.records,
         };
         let entry = records.get_mut(&hash)?.get_mut(key, &self.state)?;
-        if !valid(entry) {
-            return None;
-        }
         if let Some(sketch) = &mut self.sketch {
             sketch.touch(hash);
             self.climber.access(true);
@@ -261,12 +260,11 @@ impl Shard {
     /// Removes entries that `dead` condemns among the `budget` least recently used records of each
     /// part. The caller chooses a budget that keeps the lock short.
     pub fn sweep(&mut self, budget: usize, dead: impl Fn(&Entry) -> bool, dropped: &mut Dropped) -> Swept {
-        let mut swept = Swept::default();
+        let mut swept = Swept { complete: true, ..Swept::default() };
         let mut earliest = u64::MAX;
-        let mut complete = true;
         for segment in [&mut self.window, &mut self.main] {
             let mut condemned = Vec::new();
-            complete &= segment.records.len() <= budget;
+            swept.complete &= segment.records.len() <= budget;
             for (hash, record) in segment.records.iter().rev().take(budget) {
                 swept.seen += 1;
                 let mut any = false;
@@ -285,7 +283,7 @@ impl Shard {
                 swept.removed += segment.bury(hash, &dead, dropped);
             }
         }
-        if complete {
+        if swept.complete {
             self.earliest = earliest;
         }
         self.entries -= swept.removed;
@@ -296,7 +294,8 @@ impl Shard {
         if let Some(sketch) = &mut self.sketch {
             sketch.fit(self.entries);
             let share = self.climber.window_share();
-            while self.window.bytes() > (self.budget as f64 * share) as usize && self.window.records.len() > 1 {
+            while self.window.bytes() > (self.budget as f64 * share) as usize && self.window.records.len() > 1
+            {
                 let Some((hash, record)) = self.window.pop_lru() else { break };
                 self.contest(hash, record, dropped);
             }
