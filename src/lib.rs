@@ -3,14 +3,14 @@
 //! The modules in reading order, which is also the order of the layers: a module uses only modules
 //! named before it (a test in tests/ watches this).
 
-pub mod resp;
-pub mod stats;
-pub mod net;
 pub mod command;
 pub mod config;
-pub mod store;
-pub mod near;
 pub mod memory;
-pub mod upstream;
-pub mod session;
+pub mod near;
+pub mod net;
+pub mod resp;
 pub mod server;
+pub mod session;
+pub mod stats;
+pub mod store;
+pub mod upstream;
