@@ -174,16 +174,20 @@ impl Core {
     /// Ends the sessions of these clients; our own after its reply.
     fn end_clients(&mut self, wanted: impl Fn(&Client) -> bool) -> usize {
         let all = self.shared.clients.all();
-        let ended = all.iter().filter(|client| wanted(client));
-        ended
-            .map(|client| {
-                if client.id == self.client.id {
-                    self.closing = true;
-                } else {
-                    client.inbox.close(Close::Killed);
-                }
-            })
-            .count()
+        let ended: Vec<_> = all.iter().filter(|client| wanted(client)).collect();
+        for client in &ended {
+            if client.id == self.client.id {
+                self.closing = true;
+                continue;
+            }
+            // Gone for everybody who asks after our reply, whenever its session gets to know.
+            self.shared.clients.remove(client.id);
+            if let Some(upstream) = self.upstream() {
+                upstream.hub.leave(client.id);
+            }
+            client.inbox.close(Close::Killed);
+        }
+        ended.len()
     }
 
     fn pause(&mut self, command: &Command, args: Args<'_>) -> Flow {

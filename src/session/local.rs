@@ -29,6 +29,8 @@ impl Core {
             }
             "quit" => {
                 self.mute = Mute::No;
+                // Gone before it is told so: who publishes next must not count it.
+                self.unsubscribe_all();
                 self.answer(id, Served::Local, |writer| writer.ok());
                 self.closing = true;
             }

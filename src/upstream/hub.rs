@@ -149,6 +149,18 @@ impl Hub {
         self.work.notify_one();
     }
 
+    /// Ends all subscriptions of a client.
+    pub fn leave(&self, client: u64) {
+        let topics: Vec<Topic> = {
+            let state = self.state.lock();
+            let of_client = |subscription: &Subscription| {
+                subscription.subscribers.iter().any(|(id, _)| *id == client)
+            };
+            state.topics.iter().filter(|(_, sub)| of_client(sub)).map(|(topic, _)| topic.clone()).collect()
+        };
+        topics.iter().for_each(|topic| self.unsubscribe(topic, client));
+    }
+
     /// How a subscription stands.
     pub fn standing(&self, topic: &Topic) -> Standing {
         let state = self.state.lock();
