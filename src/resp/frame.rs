@@ -1,9 +1,7 @@
 //! Reads a complete reply from its first byte to its last, one header or scalar at a time.
 
-use memchr::memchr;
-
 use super::number;
-use super::scan::{Header, ReplyScanner, Scan, header};
+use super::scan::{Header, ReplyScanner, Scan, header, line_len};
 
 /// One value, or the header of an aggregate, whose values follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +79,8 @@ impl<'a> Cursor<'a> {
         let (value, used) = match header {
             Header::Scalar => (scalar(&rest[..used])?, used),
             Header::Line => {
-                let end = memchr(b'\n', rest)?;
-                (line(kind, &rest[1..end.checked_sub(1)?.max(1)]), end + 1)
+                let len = line_len(&rest[1..])?;
+                (line(kind, &rest[1..len - 1]), len + 1)
             }
             Header::Body(len) => {
                 let end = used + usize::try_from(len).ok()?;

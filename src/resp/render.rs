@@ -46,9 +46,10 @@ pub fn render_resp2_exec(reply: &[u8], shapes: impl Iterator<Item = Shape>, out:
     array(n, out);
     let mut shapes = shapes.chain(std::iter::repeat(Shape::Plain));
     for _ in 0..n {
+        let before = cursor.position();
         render(&mut cursor, shapes.next().unwrap_or_default(), out);
-        if cursor.rest().is_empty() {
-            return;
+        if cursor.position() == before {
+            return; // the count promised more than there is
         }
     }
 }
@@ -89,18 +90,24 @@ fn values(cursor: &mut Cursor<'_>, count: usize, null: &[u8], out: &mut BytesMut
     }
 }
 
-/// An array of arrays as one array; any other reply as it is.
+/// An array of arrays of one length as one array; any other reply as it is.
 fn pairs(cursor: &mut Cursor<'_>, out: &mut BytesMut) {
-    let mut ahead = cursor.clone();
-    let (Some(Kind::Array(n)), Some(Kind::Array(width))) = (read(&mut ahead), read(&mut ahead)) else {
+    let (mut ahead, start) = (cursor.clone(), out.len());
+    let (Some(Kind::Array(n)), mut first) = (read(&mut ahead), ahead.clone()) else {
         return values(cursor, 1, NULL_BULK, out);
     };
-    read(cursor);
+    let Some(Kind::Array(width)) = read(&mut first) else {
+        return values(cursor, 1, NULL_BULK, out);
+    };
     array(n.saturating_mul(width), out);
     for _ in 0..n {
-        let Some(pair) = read(cursor) else { return };
-        values(cursor, pair.values(), NULL_BULK, out);
+        if read(&mut ahead) != Some(Kind::Array(width)) {
+            out.truncate(start); // no command has such a reply
+            return values(cursor, 1, NULL_BULK, out);
+        }
+        values(&mut ahead, width, NULL_BULK, out);
     }
+    *cursor = ahead;
 }
 
 /// A map as an array of pairs; any other reply, which is null or an error, as it is.
@@ -112,9 +119,10 @@ fn streams(cursor: &mut Cursor<'_>, out: &mut BytesMut) {
     *cursor = ahead;
     array(n, out);
     for _ in 0..n {
+        let before = cursor.position();
         array(2, out);
         values(cursor, 2, NULL_ARRAY, out);
-        if cursor.rest().is_empty() {
+        if cursor.position() == before {
             return;
         }
     }
@@ -173,6 +181,10 @@ fn line(kind: u8, text: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(text);
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;
 
 #[cfg(test)]
 #[path = "render_oracle_tests.rs"]

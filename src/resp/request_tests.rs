@@ -250,7 +250,7 @@ fn streamed(input: &[u8], step: usize) -> (usize, bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn pipelines_are_what_was_sent_however_they_are_cut(

@@ -41,7 +41,7 @@ pub enum ReplyError {
     /// A string or aggregate is longer than any can be.
     #[error("upstream announced more than 2^40 bytes or elements")]
     TooLarge,
-    /// A value does not end in `\r\n`.
+    /// A string or a header does not end in `\r\n`.
     #[error("upstream sent a value that does not end in CRLF")]
     LineEnd,
     /// Neither `#t` nor `#f`, or a null with something in it.
@@ -160,7 +160,7 @@ impl ReplyScanner {
                         }
                     },
                 },
-                Next::Line => self.line(rest)?,
+                Next::Line => self.line(rest),
                 Next::Body(left) => self.body(rest, left)?,
             };
             pos += used;
@@ -202,15 +202,14 @@ impl ReplyScanner {
 
     /// The rest of a line. A `\r` that may be half of a line end is left for the next call.
     #[inline]
-    fn line(&mut self, rest: &[u8]) -> Result<usize, ReplyError> {
-        match memchr(b'\n', rest) {
-            Some(at) if at > 0 && rest[at - 1] == b'\r' => {
+    fn line(&mut self, rest: &[u8]) -> usize {
+        match line_len(rest) {
+            Some(len) => {
                 self.next = Next::Value;
                 self.pending -= 1;
-                Ok(at + 1)
+                len
             }
-            Some(_) => Err(ReplyError::LineEnd),
-            None => Ok(rest.len() - usize::from(rest.last() == Some(&b'\r'))),
+            None => rest.len() - usize::from(rest.last() == Some(&b'\r')),
         }
     }
 
@@ -238,6 +237,19 @@ pub fn frame_len(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
         Scan::Done(len) => Some(len),
         Scan::More(_) | Scan::Push(_) => None,
     })
+}
+
+/// The length of the line that `text` begins with, its `\r\n` included. Either of the two alone is text.
+#[inline]
+pub(super) fn line_len(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + memchr(b'\n', &text[from..])?;
+        if at > 0 && text[at - 1] == b'\r' {
+            return Some(at + 1);
+        }
+        from = at + 1;
+    }
 }
 
 /// The length of a reply that is one string, complete and well formed: most are. None says nothing.
@@ -328,3 +340,7 @@ fn constant(buf: &[u8], expected: &[u8]) -> Result<Option<(Header, usize)>, Repl
     }
     Ok((text.len() == expected.len()).then_some((Header::Scalar, expected.len())))
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
