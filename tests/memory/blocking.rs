@@ -1,0 +1,1 @@
+//! Blocking, WATCH and MULTI.

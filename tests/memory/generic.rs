@@ -1,0 +1,191 @@
+//! Keys of any type, databases and expiry.
+
+use super::oracle::check_table;
+
+#[test]
+fn key_commands_answer_as_redis_does() {
+    check_table(
+        r#"
+        DEL a b
+        MSET a 1 b 2 c 3
+        DEL a b b none
+        UNLINK c
+        EXISTS c c
+        SET c 1
+        EXISTS c c none
+        TOUCH c c none
+        TYPE c
+        TYPE none
+        RPUSH l x
+        TYPE l
+        RENAME none x
+        RENAME c c
+        RENAME none none
+        RENAMENX none x
+        RENAMENX c c
+        RENAMENX c l
+        RENAME c l
+        TYPE l
+        SET t 1 EXAT 33177117420
+        SET u 1
+        RENAME t u
+        EXPIRETIME u
+        COPY u v
+        EXPIRETIME v
+        COPY u v
+        COPY u v REPLACE
+        COPY u u
+        COPY u u DB 1
+        COPY u v DB 16
+        COPY u v DB x
+        COPY u v WHAT
+        COPY none x
+        MOVE u 0
+        MOVE u 16
+        MOVE u x
+        MOVE u 1
+        MOVE v 3
+        SELECT 3
+        GET v
+        EXPIRETIME v
+        SELECT 1
+        DBSIZE
+        SELECT 16
+        SELECT -1
+        SELECT a
+        SELECT 0
+        SWAPDB 0 3
+        GET v
+        SWAPDB 0 16
+        SWAPDB a 1
+        SWAPDB 1 b
+        SWAPDB 0 0
+        SWAPDB 0 3
+        OBJECT HELP
+        OBJECT ENCODING
+        OBJECT WHAT a
+        OBJECT ENCODING none
+        SET five 5
+        OBJECT REFCOUNT five
+        SET big 10000
+        OBJECT REFCOUNT big
+        OBJECT IDLETIME big
+        OBJECT FREQ big
+        OBJECT FREQ none
+        FLUSHDB WHAT
+        FLUSHDB ASYNC SYNC
+        FLUSHDB ASYNC
+        DBSIZE
+        RANDOMKEY
+        SET only 1
+        RANDOMKEY
+        MSET aa 1 ab 2 bb 3 b? 4
+        ~KEYS a*
+        ~KEYS b\\?
+        ~KEYS b[b?]
+        KEYS only
+        SCAN 0 COUNT 0
+        SCAN 0 COUNT -1
+        SCAN 0 COUNT a
+        SCAN 0 MATCH
+        SCAN abc
+        SCAN -1 MATCH a WHAT b
+        SCAN 0 COUNT 1000 MATCH aa
+        SCAN 0 COUNT 1000 TYPE string MATCH on*
+        SCAN 0 COUNT 1000 TYPE STRING MATCH on*
+        SCAN 0 COUNT 1000 TYPE what
+        FLUSHALL
+        DBSIZE
+        SELECT 3
+        DBSIZE
+        get
+        object
+        "#,
+    );
+}
+
+#[test]
+fn expiry_commands_answer_as_redis_does() {
+    check_table(
+        r#"
+        EXPIRE none 10
+        SET a 1
+        TTL a
+        TTL none
+        PTTL none
+        EXPIRETIME a
+        PEXPIRETIME none
+        EXPIRE a 100
+        TTL a
+        EXPIRE a 100 NX
+        EXPIRE a 200 XX
+        EXPIRE a 100 GT
+        EXPIRE a 300 GT
+        EXPIRE a 400 LT
+        EXPIRE a 100 LT
+        EXPIRE a 100 LT GT
+        EXPIRE a 100 NX XX
+        EXPIRE a 100 NX GT
+        EXPIRE a 150 XX GT
+        EXPIRE a 100 WHAT
+        EXPIRE a abc
+        EXPIRE a 9223372036854775807
+        EXPIRE a -9223372036854775808
+        PEXPIRE a 9223372036854775807
+        EXPIREAT a 9223372036854775807
+        PEXPIREAT a 33177117420000
+        EXPIRETIME a
+        PEXPIRETIME a
+        PERSIST a
+        PERSIST a
+        PERSIST none
+        EXPIRE a 100 GT
+        EXPIRE a 100 XX
+        EXPIRE a 100 LT
+        EXPIRE a -1
+        EXISTS a
+        SET a 1
+        EXPIRE a 0
+        EXISTS a
+        SET a 1
+        EXPIREAT a 1
+        EXISTS a
+        SET a 1 EX 100
+        PEXPIRE a 50000 LT
+        TTL a
+        EXPIRE a
+        "#,
+    );
+}
+
+#[test]
+fn a_scan_gives_every_key() {
+    use nearcache::memory::{Caller, Outcome};
+    use nearcache::resp::ArgVec;
+    let engine = super::oracle::engine();
+    let mut caller = Caller::default();
+    let mut run = |line: String| {
+        let mut out = bytes::BytesMut::new();
+        let args: ArgVec = line.split(' ').collect();
+        assert!(matches!(engine.execute(&mut caller, args.args(), &mut out), Outcome::Done));
+        String::from_utf8(out.to_vec()).expect("text")
+    };
+    for n in 0..1000 {
+        run(format!("SET key:{n} {n}"));
+    }
+    let (mut cursor, mut seen) = ("0".to_string(), Vec::new());
+    loop {
+        let reply = run(format!("SCAN {cursor} COUNT 7"));
+        let mut lines = reply.split("\r\n").filter(|line| !line.starts_with(['*', '$']));
+        cursor = lines.next().expect("a cursor").to_string();
+        seen.extend(lines.filter(|line| !line.is_empty()).map(str::to_string));
+        // Others come and go meanwhile.
+        run(format!("SET other:{} 1", seen.len()));
+        if cursor == "0" {
+            break;
+        }
+    }
+    for n in 0..1000 {
+        assert_eq!(seen.iter().filter(|key| **key == format!("key:{n}")).count(), 1);
+    }
+}

@@ -1,0 +1,6 @@
+//! The memory engine against its oracle: the same commands on a real Redis, the same bytes in reply.
+
+mod blocking;
+mod generic;
+mod oracle;
+mod strings;
