@@ -62,7 +62,7 @@ fn the_subject_answers_as_redis_does() {
     };
     println!("seeds {seeds:?}, {commands} commands");
     let begun = Instant::now();
-    let outcome = compare(Subject::redis(SERVER_ARGS), &seeds, commands);
+    let outcome = compare(Subject::proxy(SERVER_ARGS, &[]), &seeds, commands);
     if let Some(failure) = outcome.failure {
         panic!("{}", failure.report);
     }

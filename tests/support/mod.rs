@@ -8,6 +8,7 @@
 pub mod client;
 pub mod fake;
 pub mod link;
+pub mod proxy;
 pub mod redis;
 pub mod reply;
 pub mod subject;

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use super::link::{Link, Tamper};
+use super::proxy::Proxy;
 use super::redis::RedisServer;
+use super::until;
 
 /// A subject and what it stands on.
 pub struct Subject {
@@ -25,6 +27,17 @@ impl Subject {
         let redis = RedisServer::start(args);
         let link = Link::tampering(redis.addr(), tamper);
         Subject { addr: link.addr(), redis: Some(redis), runs: Some(Box::new(link)), knows: |_| true }
+    }
+
+    /// The proxy in front of a Redis of its own.
+    pub fn proxy(args: &[&str], options: &[(&str, &str)]) -> Self {
+        let redis = RedisServer::start(args);
+        let proxy = Proxy::start(redis.addr(), options);
+        until("the proxy has its upstream", || {
+            let info = proxy.client().call(&["INFO", "nearcache"]).unwrap();
+            String::from_utf8_lossy(info.text().unwrap()).contains("upstream_status:up").then_some(())
+        });
+        Self::other(proxy.addr(), Some(redis), Box::new(proxy), |_| true)
     }
 
     /// Something else that listens at `addr` and lives as long as `runs`. `redis` is the server behind it;
