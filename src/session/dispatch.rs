@@ -260,7 +260,7 @@ impl Core {
             Class::Denied if denied => return self.route(command, args, raw),
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
-                "ping" | "echo" => transaction.push(raw, Shape::Plain, false),
+                "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
                 "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),

@@ -37,7 +37,12 @@ impl Subject {
             let info = proxy.client().call(&["INFO", "nearcache"]).unwrap();
             String::from_utf8_lossy(info.text().unwrap()).contains("upstream_status:up").then_some(())
         });
-        Self::other(proxy.addr(), Some(redis), Box::new(proxy), |_| true)
+        // What it refuses, and says so in docs/commands.md, is not asked.
+        let knows = |name: &str| {
+            nearcache::command::by_name(name.as_bytes())
+                .is_none_or(|command| command.class != nearcache::command::Class::Denied)
+        };
+        Self::other(proxy.addr(), Some(redis), Box::new(proxy), knows)
     }
 
     /// Something else that listens at `addr` and lives as long as `runs`. `redis` is the server behind it;

@@ -194,7 +194,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .note("Refused even if administrative commands are allowed."),
     cmd("replicaof",       3, Denied, &[ADMIN, NOSCRIPT, STALE, NO_ASYNC_LOADING], NO_KEYS).reach(Keyspace)
         .doc("5.0.0", "Make the server a replica of another instance, or promote it as master.", "O(1)"),
-    cmd("restore-asking", -4, Denied, &[WRITE, DENYOOM, ASKING], &[key(1, &[OW, UPDATE])])
+    cmd("restore-asking", -4, Lane, &[WRITE, DENYOOM, ASKING], &[key(1, &[OW, UPDATE])])
         .acl(&[Acl::DANGEROUS, Acl::KEYSPACE])
         .doc("3.0.0", "An internal command for migrating keys in a cluster",
             "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N \
