@@ -128,7 +128,9 @@ await_ping "$upstream" $! "$work/redis.log"
 subject=$upstream
 if [ -z "${NEARCACHE_TEST_DIRECT:-}" ]; then
     subject=$(free_port)
-    "$NEARCACHE_BIN" --listen "127.0.0.1:$subject" --upstream "redis://127.0.0.1:$upstream" >"$work/proxy.log" 2>&1 &
+    # The proxy takes every NEARCACHE_ variable for a setting, and refuses those that are none.
+    env -u NEARCACHE_BIN -u NEARCACHE_TEST_DIRECT -u NEARCACHE_TEST_URL -u NEARCACHE_TEST_UPSTREAM \
+        "$NEARCACHE_BIN" --listen "127.0.0.1:$subject" --upstream "redis://127.0.0.1:$upstream" >"$work/proxy.log" 2>&1 &
     started+=($!)
     proxy=$!
     await_ping "$subject" "$proxy" "$work/proxy.log"

@@ -29,6 +29,21 @@ def test_subscribe_publish_unsubscribe(r):
     p.close()
 
 
+def test_unsubscribed_at_once(client):
+    """A message that was counted before comes before the end of the subscription; none is counted after."""
+    r = client(decode_responses=True)
+    for i in range(100):
+        p = r.pubsub()
+        p.subscribe(f"a{i}")
+        assert next_message(p)[0] == "subscribe"
+        assert r.publish(f"a{i}", "x") == 1
+        p.unsubscribe()
+        assert next_message(p) == ("message", f"a{i}", "x")
+        assert next_message(p) == ("unsubscribe", f"a{i}", 0)
+        assert r.publish(f"a{i}", "y") == 0
+        p.close()
+
+
 def test_patterns(r):
     p = r.pubsub()
     p.psubscribe("news.*", "n?ws.[ab]")

@@ -86,6 +86,14 @@ async fn subscriptions_survive_a_lost_connection() {
         let mut messages = subscriber.message_rx();
         let id = *subscriber.connection_ids().values().next().expect("one connection");
         within(subscriber.subscribe(&channel)).await.unwrap();
+        // The library may be done before the subscription is confirmed: until then nobody is counted.
+        until("the subscription", || async {
+            let receivers: i32 = publisher.publish(&channel, "ready").await.unwrap();
+            assert!(receivers <= 1, "{receivers} receivers of one subscription");
+            (receivers == 1).then_some(())
+        })
+        .await;
+        assert_eq!(within(messages.recv()).await.unwrap().value.as_str().unwrap(), "ready");
         // In batches that fit the 32 places of the library's channel.
         for batch in 0..10 {
             for i in 0..20 {
