@@ -137,7 +137,7 @@ pub const ROWS: &[Row] = &[
     row("cluster|count-failure-reports", "ident").fails().rarely(),
     // The texts of HELP
     row("acl|help", "").rarely(),
-    row("client|help", "").rarely(),
+    row("client|help", "").outside_multi().rarely(),
     row("cluster|help", "").rarely().fails(),
     row("command|help", "").rarely(),
     row("config|help", "").rarely(),
