@@ -232,6 +232,7 @@ fn server_admin() {
         "CLUSTER SAVECONFIG",
         "CLUSTER SET-CONFIG-EPOCH 1",
         "CLUSTER SETSLOT 0 STABLE",
+        "SCRIPT DEBUG NOSUCH",
     ];
     let mut client = connect(subject.addr(), 2);
     for command in commands {
