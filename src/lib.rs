@@ -21,8 +21,8 @@ pub mod upstream;
 // 4: towards the client; the data path
 pub mod session;
 // 5: the program
-pub mod server;
 pub mod config;
+pub mod server;
 pub mod cli;
 
 use std::process::ExitCode;

@@ -1,3 +1,5 @@
+//! Tests of the command table as a whole: names, arities, keys, against hand-picked requests.
+
 use super::*;
 use crate::resp::ArgVec;
 

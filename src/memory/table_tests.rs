@@ -1,3 +1,5 @@
+//! Tests of the hash table against a model.
+
 use std::collections::{HashMap, HashSet};
 
 use super::*;

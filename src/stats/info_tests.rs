@@ -1,3 +1,5 @@
+//! Tests of INFO: its format, and that tools can read it.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::net::UnixStream;

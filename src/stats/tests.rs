@@ -1,3 +1,5 @@
+//! Tests of the counters and histograms.
+
 use super::*;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! `NEARCACHE_DIFF_COMMANDS` sets how many commands are sent in all, `NEARCACHE_DIFF_SEED` replaces the seeds.
 //! A failure prints its seed, what the client had sent, both replies, and a shortened reproduction.
+//! `NEARCACHE_DIFF_REPORTS` sets after how many differences to stop.
 //! To test something else than the proxy, make a `Subject` of it and pass it to `compare`.
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 #![allow(missing_docs, reason = "test names are sentences")]
@@ -43,12 +44,19 @@ const SEEDS: &[u64] = &[1, 2];
 /// What a comparison found.
 struct Outcome {
     coverage: Coverage,
-    failure: Option<Failure>,
+    failures: Vec<Failure>,
 }
 
 struct Failure {
     report: String,
     shortest: Option<usize>,
+}
+
+impl Outcome {
+    fn assert_same(&self) {
+        let reports: Vec<&str> = self.failures.iter().map(|failure| failure.report.as_str()).collect();
+        assert!(reports.is_empty(), "{} differences\n\n{}", reports.len(), reports.join("\n"));
+    }
 }
 
 #[test]
@@ -62,13 +70,17 @@ fn the_subject_answers_as_redis_does() {
     };
     println!("seeds {seeds:?}, {commands} commands");
     let begun = Instant::now();
-    let outcome = compare(Subject::proxy(SERVER_ARGS, &[]), &seeds, commands);
-    if let Some(failure) = outcome.failure {
-        panic!("{}", failure.report);
-    }
+    let subject = Subject::proxy(SERVER_ARGS, &[("server.admin_commands", "allow")]);
+    let outcome = compare(subject, &seeds, commands, env("NEARCACHE_DIFF_REPORTS").unwrap_or(5) as usize);
+    outcome.assert_same();
     println!("{}\nin {:.1?}", outcome.coverage, begun.elapsed());
     let gaps = outcome.coverage.gaps();
     assert!(commands < COMMANDS || gaps.is_empty(), "not covered:\n  {}", gaps.join("\n  "));
+}
+
+#[test]
+fn redis_does_not_differ_from_itself() {
+    compare(Subject::redis(SERVER_ARGS), SEEDS, 10_000, 1).assert_same();
 }
 
 #[test]
@@ -125,7 +137,7 @@ fn a_subject_that_errs_once_in_a_while_is_found_out() {
             }
         })
     });
-    let failure = compare(subject, &[5], 2_000).failure.expect("a flipped bit went unnoticed");
+    let failure = compare(subject, &[5], 2_000, 1).failures.pop().expect("a flipped bit went unnoticed");
     assert!(failure.report.contains("seed 5"), "{}", failure.report);
 }
 
@@ -138,7 +150,8 @@ fn a_wrong_command_is_shrunk_to_a_short_reproduction() {
             }
         })
     });
-    let failure = compare(subject, &[6], 4_000).failure.expect("STRLEN answered as EXISTS went unnoticed");
+    let failure =
+        compare(subject, &[6], 4_000, 1).failures.pop().expect("STRLEN answered as EXISTS went unnoticed");
     println!("{}", failure.report);
     assert!(failure.shortest.is_some_and(|commands| commands <= 4), "{}", failure.report);
 }
@@ -164,25 +177,34 @@ fn data_that_differ_behind_equal_replies_are_found() {
     assert!(matches!(&difference, Difference::Data(text) if text.contains("HELLO")), "{difference:?}");
 }
 
-/// Plays `commands` commands over all protocols and depths, spread over the seeds, until one differs.
-fn compare(subject: Subject, seeds: &[u64], commands: usize) -> Outcome {
+/// Plays `commands` commands over all protocols and depths, spread over the seeds. A command whose reply
+/// differs is left out from then on, so that one run shows up to `reports` different differences.
+fn compare(subject: Subject, seeds: &[u64], commands: usize, reports: usize) -> Outcome {
     let mut arena = Arena::new(subject);
-    let rows = table::rows().into_iter().filter(|row| arena.subject().knows(row.name)).collect();
-    let mut generator = Generator::new(rows, arena.pools());
-    let mut coverage = Coverage::of(&generator);
+    let mut rows = table::rows();
+    rows.retain(|row| arena.subject().knows(row.name));
+    let pools = arena.pools();
+    let mut generator = Generator::new(rows.clone(), pools.clone());
+    let mut outcome = Outcome { coverage: Coverage::of(&generator), failures: Vec::new() };
     let mut round = 0;
-    while coverage.replies < commands {
+    while outcome.coverage.replies < commands {
         let mode = round as usize % (2 * DEPTHS.len());
         let seed = seeds[(round as usize / (2 * DEPTHS.len())) % seeds.len()];
         let (proto, depth) = (2 + (mode % 2) as u8, DEPTHS[mode / 2]);
         let sequence = generator.sequence(seed.wrapping_add(round << 32), proto, depth, SEQUENCE);
-        if let Err(difference) = arena.play(&sequence, &generator, &mut coverage) {
-            let failure = explain(&mut arena, &generator, &sequence, &difference, seed);
-            return Outcome { coverage, failure: Some(failure) };
+        if let Err(difference) = arena.play(&sequence, &generator, &mut outcome.coverage) {
+            outcome.failures.push(explain(&mut arena, &generator, &sequence, &difference, seed));
+            let differing = difference.row(&sequence).map(|row| generator.rows()[row].name);
+            let before = rows.len();
+            rows.retain(|row| Some(row.name) != differing);
+            if outcome.failures.len() >= reports || rows.len() == before {
+                break;
+            }
+            generator = Generator::new(rows.clone(), pools.clone());
         }
         round += 1;
     }
-    Outcome { coverage, failure: None }
+    outcome
 }
 
 fn explain(
@@ -202,7 +224,7 @@ fn explain(
         sequence.batches.truncate(at.0 + 1);
     }
     let _ = writeln!(report, "{found}");
-    arena.set_patience(Duration::from_secs(2));
+    let patience = arena.set_patience(Duration::from_secs(2));
     let mut unused = Coverage::of(generator);
     let shorter = shrink::shrink(&sequence, |candidate| {
         // Both sides wait when a shortened transaction leaves a blocking command alone: no difference.
@@ -226,6 +248,7 @@ fn explain(
             report.push_str("the same commands again show no difference: a matter of timing, or of chance\n")
         }
     }
+    arena.set_patience(patience);
     Failure { report, shortest }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::arguments::{Arguments, Pools, SCRIPTS, known_keys};
@@ -65,6 +66,18 @@ pub enum Difference {
     Data(String),
 }
 
+impl Difference {
+    /// The row of the command that differed.
+    pub fn row(&self, sequence: &Sequence) -> Option<usize> {
+        match self {
+            Difference::Reply { at, .. } | Difference::Silence { at, .. } => {
+                sequence.batches[at.0].units.iter().flatten().nth(at.1)?.row
+            }
+            Difference::Data(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -99,9 +112,10 @@ impl Arena {
         Arena { redis, subject, patience: crate::support::PATIENCE }
     }
 
-    /// How long a reply may take: shorter while shrinking, when a candidate may well block.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    /// How long a reply may take: shorter while shrinking, when a candidate may well block. Gives back what
+    /// it was.
+    pub fn set_patience(&mut self, patience: Duration) -> Duration {
+        std::mem::replace(&mut self.patience, patience)
     }
 
     /// What is compared with Redis.
@@ -149,11 +163,8 @@ impl Arena {
         seen: &mut Coverage,
     ) -> Result<(), Difference> {
         let failed = |error: io::Error| Difference::Data(format!("could not begin: {error}"));
-        for addr in [self.redis.addr(), self.subject.addr()] {
-            let mut client = RawClient::connect(addr).map_err(failed)?;
-            for reset in [&["FLUSHALL", "SYNC"][..], &["SCRIPT", "FLUSH"], &["FUNCTION", "FLUSH"]] {
-                client.call(reset).map_err(failed)?;
-            }
+        for (side, addr) in [("Redis", self.redis.addr()), ("the subject", self.subject.addr())] {
+            empty(addr).map_err(|error| Difference::Data(format!("{side} cannot be emptied: {error}")))?;
         }
         let mut pairs = Vec::new();
         for _ in 0..CLIENTS {
@@ -208,6 +219,14 @@ impl Arena {
         }
         Ok(())
     }
+}
+
+fn empty(addr: SocketAddr) -> io::Result<()> {
+    let mut client = RawClient::connect(addr)?;
+    for reset in [&["FLUSHALL", "SYNC"][..], &["SCRIPT", "FLUSH"], &["FUNCTION", "FLUSH"]] {
+        client.call(reset)?;
+    }
+    Ok(())
 }
 
 /// Sends one batch to both sides, then reads and compares as many replies as there are commands.

@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = &[
     row("move", "key db").rarely(),
     row("dump", "key"),
     row("restore", "key pttl payload [REPLACE] [IDLETIME 5|FREQ 5] [ABSTTL]"),
-    row("restore-asking", "key pttl payload [REPLACE]").rarely(),
+    row("restore-asking", "key pttl payload [REPLACE]").outside_multi().rarely(),
     row("keys", "pattern"),
     row("randomkey", "KEYS * ; >"),
     row("scan", "cursor [MATCH pattern] [COUNT scancount] [TYPE type]"),

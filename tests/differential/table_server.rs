@@ -23,7 +23,6 @@ pub const ROWS: &[Row] = &[
     row("script|exists", "sha+"),
     row("script|flush", "[SYNC|ASYNC]").rarely(),
     row("script|kill", "").fails().rarely(),
-    row("script|debug", "NO").exact().rarely().outside_multi(),
     row("function|load", "[REPLACE] library"),
     row("function|list", "[LIBRARYNAME libname] [WITHCODE]"),
     row("function|delete", "libname").rarely(),
@@ -137,7 +136,7 @@ pub const ROWS: &[Row] = &[
     row("cluster|count-failure-reports", "ident").fails().rarely(),
     // The texts of HELP
     row("acl|help", "").rarely(),
-    row("client|help", "").rarely(),
+    row("client|help", "").outside_multi().rarely(),
     row("cluster|help", "").rarely().fails(),
     row("command|help", "").rarely(),
     row("config|help", "").rarely(),
@@ -195,6 +194,7 @@ pub const EXCLUDED: &[Excluded] = &[
     excluded("slaveof", ADMIN, "it/conversations::server_admin"),
     excluded("failover", ADMIN, "it/conversations::server_admin"),
     excluded("debug", ADMIN, "it/conversations::server_admin"),
+    excluded("script|debug", "opens a debugger on the connection", "it/conversations::server_admin"),
     excluded("bgsave", "whether one runs already is a matter of time", "it/conversations::background_saves"),
     excluded(
         "bgrewriteaof",

@@ -16,7 +16,7 @@ use crate::support::until;
 /// was heard.
 fn same(conversation: impl Fn(SocketAddr, u8) -> Vec<String>) {
     for proto in [2, 3] {
-        let (redis, subject) = (RedisServer::start(&[]), Subject::redis(&[]));
+        let (redis, subject) = (RedisServer::start(&[]), Subject::proxy(&[], &[]));
         let theirs = conversation(redis.addr(), proto);
         let ours = conversation(subject.addr(), proto);
         assert!(!theirs.is_empty());
@@ -183,7 +183,7 @@ fn blocking_commands_wait_and_wake() {
 
 #[test]
 fn background_saves() {
-    let (redis, subject) = (RedisServer::start(&[]), Subject::redis(&[]));
+    let (redis, subject) = (RedisServer::start(&[]), Subject::proxy(&[], &[]));
     for addr in [redis.addr(), subject.addr()] {
         let mut client = connect(addr, 2);
         for (command, started) in
@@ -200,7 +200,7 @@ fn background_saves() {
 /// the connection goes on.
 #[test]
 fn server_admin() {
-    let subject = Subject::redis(&[]);
+    let subject = Subject::proxy(&[], &[]);
     let commands = [
         "SHUTDOWN NOSUCH",
         "REPLICAOF nohost",
@@ -232,6 +232,7 @@ fn server_admin() {
         "CLUSTER SAVECONFIG",
         "CLUSTER SET-CONFIG-EPOCH 1",
         "CLUSTER SETSLOT 0 STABLE",
+        "SCRIPT DEBUG NOSUCH",
     ];
     let mut client = connect(subject.addr(), 2);
     for command in commands {

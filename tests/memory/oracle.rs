@@ -30,7 +30,8 @@ impl Redis {
             .spawn()
             .expect("redis-server is installed");
         let log = BufReader::new(child.stdout.take().expect("the log is piped"));
-        let ready = log.lines().map_while(Result::ok).any(|line| line.contains("ready to accept connections"));
+        let ready =
+            log.lines().map_while(Result::ok).any(|line| line.contains("ready to accept connections"));
         assert!(ready, "redis-server did not start");
         Redis { child, socket, _dir: dir }
     }
