@@ -4,7 +4,7 @@ use super::flight::{Flight, Ident, Progress};
 use super::lanes::Standing;
 use super::{FlightRef, LaneId, Near, Part, Phase, Settings};
 use crate::resp::Args;
-use crate::store::{Entry, EntryKey, Expiry, Record};
+use crate::store::{Entry, EntryKey, Expiry, Record, Stamp};
 use parking_lot::MutexGuard;
 
 /// A cacheable read.
@@ -16,8 +16,10 @@ pub struct ReadOf<'a> {
     pub key: EntryKey<'a>,
     /// The key's settings.
     pub settings: Settings,
-    /// The lane's sequence number of the client's last unanswered command: only flights appended
-    /// after it are joined. None when all have been answered.
+    /// The lane's sequence number of the client's last unanswered command, None when all have been
+    /// answered. Behind an unanswered command nothing is served from here: a flight appended after
+    /// it may be joined, otherwise the read is parked. A client with parked reads says `u64::MAX`,
+    /// which parks this one too: joined, it could show an older state than those before it.
     pub unanswered: Option<u64>,
 }
 
@@ -30,11 +32,17 @@ pub enum Looked {
         age: u64,
     },
     /// `waiter` was handed to a flight of another client.
-    Joined,
+    Joined {
+        /// The flight's place on the lane: the client has an unanswered command there now.
+        seq: u64,
+    },
     /// The caller appends the tracked fetch and says `appended`, or `failed` if it cannot.
     Fetch(FlightRef),
     /// An ordinary, untracked read on the lane.
     Plain(Plain),
+    /// Wait for the client's unanswered commands and look again; or, once another command of the
+    /// client is to be appended, send it ahead of that one as a plain read.
+    Parked,
     /// There is an entry, but the stream has not been confirmed for `max_staleness`: wait for the
     /// outstanding PING and look again.
     Guarded,
@@ -108,6 +116,9 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
+        if self.rules.parking && read.unanswered.is_some() {
+            return self.join(&mut part, hash, read, (stamp, now), waiter).unwrap_or(Looked::Parked);
+        }
         match self.lookup(&mut part, hash, &read.key, now) {
             Found::Entry(entry) => {
                 hit(entry.reply());
@@ -125,7 +136,7 @@ impl<W> Near<W> {
 
     /// Begins a tracked fetch of a key that a multi-key read missed, if it is worth one. The caller
     /// appends the fetch as for `Looked::Fetch`: one multi-key command may serve several flights.
-    pub fn fetch(&self, read: &ReadOf, now: u64) -> Option<FlightRef> {
+    pub fn fetch(&self, read: &ReadOf) -> Option<FlightRef> {
         if !read.settings.cache {
             return None;
         }
@@ -139,7 +150,6 @@ impl<W> Near<W> {
         if !worth || part.flights.find(hash, &read.key).is_some() || part.flights.is_full() {
             return None;
         }
-        let _ = now;
         Some(self.begin_flight(&mut part, hash, read, stamp))
     }
 
@@ -265,16 +275,16 @@ impl<W> Near<W> {
         part: &mut Part<W>,
         hash: u64,
         read: &ReadOf,
-        (stamp, now): (crate::store::Stamp, u64),
+        (stamp, now): (Stamp, u64),
         waiter: impl FnOnce() -> W,
     ) -> Looked {
         let worth = part.store.wants(hash);
-        if let Some(flight) = part.flights.find(hash, &read.key) {
-            if flight.stamp == stamp {
-                let joinable = self.joinable(flight, read.unanswered, now) && flight.join(waiter);
-                return if joinable { Looked::Joined } else { Looked::Plain(Plain::Flying) };
-            }
-            // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
+        if let Some(joined) = self.join(part, hash, read, (stamp, now), waiter) {
+            return joined;
+        }
+        // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
+        if part.flights.find(hash, &read.key).is_some_and(|flight| flight.stamp == stamp) {
+            return Looked::Plain(Plain::Flying);
         }
         if !worth {
             return Looked::Plain(Plain::Cold);
@@ -285,12 +295,26 @@ impl<W> Near<W> {
         Looked::Fetch(self.begin_flight(part, hash, read, stamp))
     }
 
+    fn join(
+        &self,
+        part: &mut Part<W>,
+        hash: u64,
+        read: &ReadOf,
+        (stamp, now): (Stamp, u64),
+        waiter: impl FnOnce() -> W,
+    ) -> Option<Looked> {
+        let flight = part.flights.find(hash, &read.key)?;
+        let seq = self.joinable(flight, read.unanswered, now).filter(|_| flight.stamp == stamp)?;
+        flight.join(waiter).then_some(Looked::Joined { seq })
+    }
+
     /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
     /// after its value has arrived: nobody would be told.
-    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> bool {
-        let Progress::Appended { sent_at, seq } = flight.progress else { return false };
+    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> Option<u64> {
+        let Progress::Appended { sent_at, seq } = flight.progress else { return None };
         let in_order = !self.rules.join_order || unanswered.is_none_or(|last| seq > last);
-        in_order && now.saturating_sub(sent_at) <= self.config.max_staleness
+        let recent = now.saturating_sub(sent_at) <= self.config.max_staleness;
+        (in_order && recent).then_some(seq)
     }
 
     fn begin_flight(
@@ -298,7 +322,7 @@ impl<W> Near<W> {
         part: &mut Part<W>,
         hash: u64,
         read: &ReadOf,
-        stamp: crate::store::Stamp,
+        stamp: Stamp,
     ) -> FlightRef {
         self.counters.fetches.add(1);
         let ident = Ident::of(&read.key);

@@ -138,7 +138,7 @@ impl<W> Near<W> {
     /// A lane has connected: nothing of its past is valid. `tracking`: `CLIENT TRACKING` said +OK.
     pub fn open(&self, lane: LaneId, tracking: bool) {
         let phase = if tracking { Phase::Tracking } else { Phase::TtlOnly };
-        self.lanes.set(lane, Some(phase), true);
+        self.lanes.set(lane, Some(phase), self.rules.epochs);
     }
 
     /// A lane was lost: its entries may be read by `stale_read` only, its flights store nothing.
