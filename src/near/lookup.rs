@@ -317,13 +317,7 @@ impl<W> Near<W> {
         (in_order && recent).then_some(seq)
     }
 
-    fn begin_flight(
-        &self,
-        part: &mut Part<W>,
-        hash: u64,
-        read: &ReadOf,
-        stamp: Stamp,
-    ) -> FlightRef {
+    fn begin_flight(&self, part: &mut Part<W>, hash: u64, read: &ReadOf, stamp: Stamp) -> FlightRef {
         self.counters.fetches.add(1);
         let ident = Ident::of(&read.key);
         let flight = Flight {

@@ -120,8 +120,9 @@ impl<W> Near<W> {
     #[doc(hidden)]
     pub fn with_rules(config: Config, rules: Rules, hasher: RandomState) -> Self {
         let shards = shard_count(config.max_memory);
+        let budget = (config.max_memory / shards).saturating_sub(size_of::<Part<W>>());
         let part = |_| {
-            let store = Shard::new(config.max_memory / shards, config.admission, hasher.clone());
+            let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
             Mutex::new(Part { store, flights, pending: Pending::default(), swept_at_change: 0 })
         };

@@ -184,7 +184,8 @@ proptest! {
 
 #[test]
 fn a_scan_does_not_push_out_what_is_hot() {
-    for (admission, survives) in [(Admission::Frequency { admit_after: 1 }, true), (Admission::Always, false)] {
+    for (admission, survives) in [(Admission::Frequency { admit_after: 1 }, true), (Admission::Always, false)]
+    {
         let mut shard = Shard::new(100_000, admission, state());
         let access = |shard: &mut Shard, n: u64| {
             let bytes = n.to_le_bytes();

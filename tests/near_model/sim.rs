@@ -4,7 +4,8 @@
 use super::check::{Answer, Checker};
 use super::redis::{Cmd, DBS, KEYS, Key, MS, Out, Redis, Reply};
 use nearcache::near::{
-    Absence, Config, FlightRef, LaneId, Looked, MGET_ELEMENT, MultiLooked, Near, ReadOf, Rules, Settings, WriteRef,
+    Absence, Config, FlightRef, LaneId, Looked, MGET_ELEMENT, MultiLooked, Near, ReadOf, Rules, Settings,
+    WriteRef,
 };
 use nearcache::resp::{ArgVec, Args};
 use nearcache::store::{Admission, EntryKey};
@@ -231,7 +232,8 @@ impl Sim {
     /// The cached value of a key, if it would be served.
     fn peek(&self, key: Key) -> Option<Option<u64>> {
         let (bytes, mut got) = (name(key.1), None);
-        let looked = self.near.read(&read_of(key, &bytes, None), self.now, || (0, 0), |r| got = Some(parse(r)));
+        let looked =
+            self.near.read(&read_of(key, &bytes, None), self.now, || (0, 0), |r| got = Some(parse(r)));
         if let Looked::Fetch(flight) = looked {
             drop(self.near.failed(flight));
         }
@@ -239,7 +241,8 @@ impl Sim {
     }
 
     fn dispatch(&mut self, slot: Slot) {
-        let Some(cmd) = self.clients[slot.0].requests.iter().find(|r| r.id == slot.1).map(|r| r.cmd.clone()) else {
+        let Some(cmd) = self.clients[slot.0].requests.iter().find(|r| r.id == slot.1).map(|r| r.cmd.clone())
+        else {
             return;
         };
         match cmd {
@@ -293,9 +296,14 @@ impl Sim {
             return self.set(slot, State::Parked);
         }
         let names: ArgVec = keys.iter().map(|&k| name(k)).collect();
-        let template = ReadOf { key: EntryKey { command: MGET_ELEMENT, ..read_of((0, 0), b"", None).key }, ..read_of((0, 0), b"", None) };
+        let template = ReadOf {
+            key: EntryKey { command: MGET_ELEMENT, ..read_of((0, 0), b"", None).key },
+            ..read_of((0, 0), b"", None)
+        };
         let mut values = Vec::new();
-        match self.near.multi_read(&template, names.args(), self.now, |i, reply| values.push(((0, keys[i]), parse(reply)))) {
+        match self.near.multi_read(&template, names.args(), self.now, |i, reply| {
+            values.push(((0, keys[i]), parse(reply)))
+        }) {
             MultiLooked::Hit => {
                 self.hits += 1;
                 for &(key, value) in &values {
