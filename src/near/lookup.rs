@@ -119,13 +119,15 @@ impl<W> Near<W> {
         if self.rules.parking && read.unanswered.is_some() {
             return self.join(&mut part, hash, read, (stamp, now), waiter).unwrap_or(Looked::Parked);
         }
-        match self.lookup(&mut part, hash, &read.key, now) {
-            Found::Entry(entry) => {
-                hit(entry.reply());
-                return Looked::Hit { age: entry.age_ns(now) };
-            }
-            Found::Guarded => return Looked::Guarded,
-            Found::Nothing => {}
+        let mut age = 0;
+        let found = self.serve(&mut part, hash, &read.key, now, |entry| {
+            hit(entry.reply());
+            age = entry.age_ns(now);
+        });
+        match found {
+            Use::Serve => return Looked::Hit { age },
+            Use::Wait => return Looked::Guarded,
+            Use::Nothing => {}
         }
         let dead = self.remove_dead(&mut part, hash, &read.key, now);
         let looked = self.join_or_fetch(&mut part, hash, read, (stamp, now), waiter);
@@ -188,10 +190,10 @@ impl<W> Near<W> {
         }
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
-            match self.lookup(part, hash, &EntryKey { key, ..template.key }, now) {
-                Found::Entry(entry) => hit(i, entry.reply()),
+            let key = EntryKey { key, ..template.key };
+            if self.serve(part, hash, &key, now, |entry| hit(i, entry.reply())) != Use::Serve {
                 // An epoch that ended meanwhile: the caller drops what it got.
-                _ => return MultiLooked::Miss,
+                return MultiLooked::Miss;
             }
         }
         MultiLooked::Hit
@@ -222,23 +224,28 @@ impl<W> Near<W> {
         }
     }
 
-    fn lookup<'p>(&self, part: &'p mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Found<'p> {
-        let mut usable = Use::Nothing;
-        let mut which = None;
+    /// Serves the reply if there is one that may be served.
+    fn serve(
+        &self,
+        part: &mut Part<W>,
+        hash: u64,
+        key: &EntryKey,
+        now: u64,
+        serve: impl FnOnce(&Entry),
+    ) -> Use {
+        let mut serve = Some(serve);
+        let mut found = Use::Nothing;
         for command in self.answers(key.command).into_iter().flatten() {
-            let key = EntryKey { command, ..*key };
-            let Some(entry) = part.store.peek(hash, &key) else { continue };
-            usable = self.usable(entry, now);
-            if usable != Use::Nothing {
-                which = Some(key);
+            part.store.visit(hash, &EntryKey { command, ..*key }, |entry| {
+                found = self.usable(entry, now);
+                let serve = serve.take_if(|_| found == Use::Serve);
+                serve.map(|serve| serve(entry)).is_some()
+            });
+            if found != Use::Nothing {
                 break;
             }
         }
-        match (usable, which) {
-            (Use::Serve, Some(key)) => part.store.get(hash, &key).map_or(Found::Nothing, Found::Entry),
-            (Use::Wait, _) => Found::Guarded,
-            _ => Found::Nothing,
-        }
+        found
     }
 
     fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, now: u64) -> Use {
@@ -335,12 +342,6 @@ impl<W> Near<W> {
 
 /// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
 const MAX_MULTI: usize = 1024;
-
-enum Found<'p> {
-    Entry(&'p Entry),
-    Guarded,
-    Nothing,
-}
 
 fn part_of<'p, 'a, W>(
     parts: &'p mut [(usize, MutexGuard<'a, Part<W>>)],

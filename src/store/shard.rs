@@ -164,18 +164,20 @@ impl Shard {
         accesses >= self.admit_after || self.returns.are_usual()
     }
 
-    /// The reply to `key`, counted as an access, and its key's record made the most recent one.
-    pub fn get(&mut self, hash: u64, key: &EntryKey) -> Option<&Entry> {
-        let records = match self.main.records.contains(&hash) {
-            true => &mut self.main.records,
-            false => &mut self.window.records,
+    /// Makes the key's record the most recent one and shows the reply to `key` to `serve`, which says
+    /// whether it was used: then that is counted as an access.
+    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry) -> bool) -> bool {
+        let record = match self.main.records.get_mut(&hash) {
+            Some(record) => Some(record),
+            None => self.window.records.get_mut(&hash),
         };
-        let entry = records.get_mut(&hash)?.get_mut(key, &self.state)?;
+        let entry = record.and_then(|record| record.get_mut(key, &self.state));
+        let Some(entry) = entry.filter(|entry| serve(entry)) else { return false };
+        entry.count_hit();
         if let Some(sketch) = &mut self.sketch {
             self.returns.count(sketch.touch(hash));
         }
-        entry.count_hit();
-        Some(entry)
+        true
     }
 
     /// The reply to `key`, without counting anything.
