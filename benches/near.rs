@@ -1,6 +1,8 @@
 //! How fast is the near cache? Hits from one thread and from several at once, and the way in and out
 //! of a full cache.
 
+#![allow(missing_docs)] // criterion's macros make undocumented functions
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nearcache::near::{Absence, Config, LaneId, Looked, Near, ReadOf, Settings};
 use nearcache::resp::Args;

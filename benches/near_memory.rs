@@ -21,7 +21,10 @@ fn main() {
         return row(entries);
     }
     println!("16-byte keys, {VALUE}-byte values; bytes per entry");
-    println!("{:>9} {:>10} {:>10} {:>10} {:>10} {:>10}", "entries", "counted", "allocated", "rss", "redis", "redis+ttl");
+    println!(
+        "{:>9} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "entries", "counted", "allocated", "rss", "redis", "redis+ttl"
+    );
     let own = std::env::current_exe().expect("a running program has a path");
     for entries in [100_000, 300_000, 500_000, 750_000, 1_000_000, 1_250_000] {
         let status = Command::new(&own).arg(entries.to_string()).status();
@@ -42,10 +45,7 @@ fn key(n: usize) -> String {
 /// Bytes per entry: by its own count, by the allocator, by the system.
 fn ours(entries: usize) -> (f64, f64, f64) {
     let (allocated, rss) = (allocated(), rss());
-    let config = Config {
-        admission: Admission::Frequency { admit_after: 1 },
-        ..Config::default()
-    };
+    let config = Config { admission: Admission::Frequency { admit_after: 1 }, ..Config::default() };
     let near: Near<()> = Near::new(config);
     near.open(LaneId(0), true);
     let reply = format!("${VALUE}\r\n{}\r\n", "v".repeat(VALUE));
@@ -100,7 +100,8 @@ fn redis(entries: usize, ttl: bool) -> Option<f64> {
     }
     // The old half of a table being rehashed goes with the next commands or timer ticks.
     for _ in 0..100 {
-        let rehashing = info(&mut stream, "DEBUG HTSTATS 0\r\n").is_some_and(|text| text.contains("rehashing"));
+        let rehashing =
+            info(&mut stream, "DEBUG HTSTATS 0\r\n").is_some_and(|text| text.contains("rehashing"));
         if !rehashing {
             break;
         }

@@ -121,7 +121,8 @@ fn a_read_of_many_keys_never_sees_half_of_a_step() {
                 let mut last = 0;
                 while done.load(Ordering::SeqCst) == 0 {
                     let mut seen = Vec::new();
-                    let looked = near.multi_read(&template, names.args(), 1, |_, reply| seen.push(parse(reply)));
+                    let looked =
+                        near.multi_read(&template, names.args(), 1, |_, reply| seen.push(parse(reply)));
                     if looked == MultiLooked::Hit {
                         assert!(seen.iter().all(|version| *version == seen[0]), "{seen:?}");
                         assert!(seen[0] >= last, "{} after {last}", seen[0]);

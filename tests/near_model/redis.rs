@@ -122,11 +122,10 @@ impl Redis {
     pub fn tick(&mut self, now: u64) {
         let mut ended: Vec<(u64, Key)> = Vec::new();
         for (key, value) in &mut self.dbs {
-            if let (Some(until), false) = (value.until, value.gone) {
-                if now / MS > until {
-                    value.gone = true;
-                    ended.push(((until + 1) * MS, *key));
-                }
+            let Some(until) = value.until else { continue };
+            if !value.gone && now / MS > until {
+                value.gone = true;
+                ended.push(((until + 1) * MS, *key));
             }
         }
         ended.sort_unstable();
