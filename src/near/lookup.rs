@@ -59,7 +59,7 @@ pub enum Plain {
     Flying,
     /// The lane neither tracks nor lives by TTL.
     Closed,
-    /// The settings say so.
+    /// The settings say so, or the question alone is larger than an entry may be.
     Uncached,
     /// Too many flights.
     Full,
@@ -103,7 +103,7 @@ impl<W> Near<W> {
         waiter: impl FnOnce() -> W,
         hit: impl FnOnce(&[u8]),
     ) -> Looked {
-        if !read.settings.cache {
+        if !cacheable(read) {
             return Looked::Plain(Plain::Uncached);
         }
         let hash = self.hash(read.key.key);
@@ -139,7 +139,7 @@ impl<W> Near<W> {
     /// Begins a tracked fetch of a key that a multi-key read missed, if it is worth one. The caller
     /// appends the fetch as for `Looked::Fetch`: one multi-key command may serve several flights.
     pub fn fetch(&self, read: &ReadOf) -> Option<FlightRef> {
-        if !read.settings.cache {
+        if !cacheable(read) {
             return None;
         }
         let hash = self.hash(read.key.key);
@@ -342,6 +342,13 @@ impl<W> Near<W> {
 
 /// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
 const MAX_MULTI: usize = 1024;
+
+/// A flight and an entry copy key and arguments, so their length is bounded like the reply's.
+fn cacheable(read: &ReadOf) -> bool {
+    let ReadOf { key, settings, .. } = read;
+    let asked = key.key.len() + key.rest.iter().map(<[u8]>::len).sum::<usize>();
+    settings.cache && asked <= settings.max_entry
+}
 
 fn part_of<'p, 'a, W>(
     parts: &'p mut [(usize, MutexGuard<'a, Part<W>>)],

@@ -78,6 +78,8 @@ fn an_entry_lives_by_the_shortest_of_its_bounds_from_the_send_time() {
     assert_eq!(fetch(&near(1), &get(b"k"), b"$1\r\nv\r\n", 0), Err(NotStored::Dead));
     assert_eq!(fetch(&near(1), &get(b"k"), b"-ERR x\r\n", -1), Err(NotStored::Error));
     let small = Settings { max_entry: 5, ..Settings::default() };
+    let long = ReadOf { settings: small, ..get(b"longer than that") };
+    assert!(matches!(look(&near(1), &long, START), Err(Looked::Plain(Plain::Uncached))));
     assert_eq!(
         fetch(&near(1), &ReadOf { settings: small, ..get(b"k") }, b"$1\r\nv\r\n", -1),
         Err(NotStored::Large)
