@@ -4,7 +4,7 @@ use super::flight::{Flight, Ident, Progress};
 use super::lanes::Standing;
 use super::{FlightRef, LaneId, Near, Part, Phase, Settings};
 use crate::resp::Args;
-use crate::store::{Entry, EntryKey, Expiry, Record};
+use crate::store::{Entry, EntryKey, Expiry, Record, Stamp};
 use parking_lot::MutexGuard;
 
 /// A cacheable read.
@@ -16,8 +16,10 @@ pub struct ReadOf<'a> {
     pub key: EntryKey<'a>,
     /// The key's settings.
     pub settings: Settings,
-    /// The lane's sequence number of the client's last unanswered command: only flights appended
-    /// after it are joined. None when all have been answered.
+    /// The lane's sequence number of the client's last unanswered command, None when all have been
+    /// answered. Behind an unanswered command nothing is served from here: a flight appended after
+    /// it may be joined, otherwise the read is parked. A client with parked reads says `u64::MAX`,
+    /// which parks this one too: joined, it could show an older state than those before it.
     pub unanswered: Option<u64>,
 }
 
@@ -30,11 +32,17 @@ pub enum Looked {
         age: u64,
     },
     /// `waiter` was handed to a flight of another client.
-    Joined,
+    Joined {
+        /// The flight's place on the lane: the client has an unanswered command there now.
+        seq: u64,
+    },
     /// The caller appends the tracked fetch and says `appended`, or `failed` if it cannot.
     Fetch(FlightRef),
     /// An ordinary, untracked read on the lane.
     Plain(Plain),
+    /// Wait for the client's unanswered commands and look again; or, once another command of the
+    /// client is to be appended, send it ahead of that one as a plain read.
+    Parked,
     /// There is an entry, but the stream has not been confirmed for `max_staleness`: wait for the
     /// outstanding PING and look again.
     Guarded,
@@ -51,7 +59,7 @@ pub enum Plain {
     Flying,
     /// The lane neither tracks nor lives by TTL.
     Closed,
-    /// The settings say so.
+    /// The settings say so, or the question alone is larger than an entry may be.
     Uncached,
     /// Too many flights.
     Full,
@@ -95,7 +103,7 @@ impl<W> Near<W> {
         waiter: impl FnOnce() -> W,
         hit: impl FnOnce(&[u8]),
     ) -> Looked {
-        if !read.settings.cache {
+        if !cacheable(read) {
             return Looked::Plain(Plain::Uncached);
         }
         let hash = self.hash(read.key.key);
@@ -108,13 +116,18 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
-        match self.lookup(&mut part, hash, &read.key, now) {
-            Found::Entry(entry) => {
-                hit(entry.reply());
-                return Looked::Hit { age: entry.age_ns(now) };
-            }
-            Found::Guarded => return Looked::Guarded,
-            Found::Nothing => {}
+        if self.rules.parking && read.unanswered.is_some() {
+            return self.join(&mut part, hash, read, (stamp, now), waiter).unwrap_or(Looked::Parked);
+        }
+        let mut age = 0;
+        let found = self.serve(&mut part, hash, &read.key, now, |entry| {
+            hit(entry.reply());
+            age = entry.age_ns(now);
+        });
+        match found {
+            Use::Serve => return Looked::Hit { age },
+            Use::Wait => return Looked::Guarded,
+            Use::Nothing => {}
         }
         let dead = self.remove_dead(&mut part, hash, &read.key, now);
         let looked = self.join_or_fetch(&mut part, hash, read, (stamp, now), waiter);
@@ -125,8 +138,8 @@ impl<W> Near<W> {
 
     /// Begins a tracked fetch of a key that a multi-key read missed, if it is worth one. The caller
     /// appends the fetch as for `Looked::Fetch`: one multi-key command may serve several flights.
-    pub fn fetch(&self, read: &ReadOf, now: u64) -> Option<FlightRef> {
-        if !read.settings.cache {
+    pub fn fetch(&self, read: &ReadOf) -> Option<FlightRef> {
+        if !cacheable(read) {
             return None;
         }
         let hash = self.hash(read.key.key);
@@ -139,7 +152,6 @@ impl<W> Near<W> {
         if !worth || part.flights.find(hash, &read.key).is_some() || part.flights.is_full() {
             return None;
         }
-        let _ = now;
         Some(self.begin_flight(&mut part, hash, read, stamp))
     }
 
@@ -178,10 +190,10 @@ impl<W> Near<W> {
         }
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
-            match self.lookup(part, hash, &EntryKey { key, ..template.key }, now) {
-                Found::Entry(entry) => hit(i, entry.reply()),
+            let key = EntryKey { key, ..template.key };
+            if self.serve(part, hash, &key, now, |entry| hit(i, entry.reply())) != Use::Serve {
                 // An epoch that ended meanwhile: the caller drops what it got.
-                _ => return MultiLooked::Miss,
+                return MultiLooked::Miss;
             }
         }
         MultiLooked::Hit
@@ -212,23 +224,28 @@ impl<W> Near<W> {
         }
     }
 
-    fn lookup<'p>(&self, part: &'p mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Found<'p> {
-        let mut usable = Use::Nothing;
-        let mut which = None;
+    /// Serves the reply if there is one that may be served.
+    fn serve(
+        &self,
+        part: &mut Part<W>,
+        hash: u64,
+        key: &EntryKey,
+        now: u64,
+        serve: impl FnOnce(&Entry),
+    ) -> Use {
+        let mut serve = Some(serve);
+        let mut found = Use::Nothing;
         for command in self.answers(key.command).into_iter().flatten() {
-            let key = EntryKey { command, ..*key };
-            let Some(entry) = part.store.peek(hash, &key) else { continue };
-            usable = self.usable(entry, now);
-            if usable != Use::Nothing {
-                which = Some(key);
+            part.store.visit(hash, &EntryKey { command, ..*key }, |entry| {
+                found = self.usable(entry, now);
+                let serve = serve.take_if(|_| found == Use::Serve);
+                serve.map(|serve| serve(entry)).is_some()
+            });
+            if found != Use::Nothing {
                 break;
             }
         }
-        match (usable, which) {
-            (Use::Serve, Some(key)) => part.store.get(hash, &key).map_or(Found::Nothing, Found::Entry),
-            (Use::Wait, _) => Found::Guarded,
-            _ => Found::Nothing,
-        }
+        found
     }
 
     fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, now: u64) -> Use {
@@ -265,16 +282,16 @@ impl<W> Near<W> {
         part: &mut Part<W>,
         hash: u64,
         read: &ReadOf,
-        (stamp, now): (crate::store::Stamp, u64),
+        (stamp, now): (Stamp, u64),
         waiter: impl FnOnce() -> W,
     ) -> Looked {
         let worth = part.store.wants(hash);
-        if let Some(flight) = part.flights.find(hash, &read.key) {
-            if flight.stamp == stamp {
-                let joinable = self.joinable(flight, read.unanswered, now) && flight.join(waiter);
-                return if joinable { Looked::Joined } else { Looked::Plain(Plain::Flying) };
-            }
-            // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
+        if let Some(joined) = self.join(part, hash, read, (stamp, now), waiter) {
+            return joined;
+        }
+        // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
+        if part.flights.find(hash, &read.key).is_some_and(|flight| flight.stamp == stamp) {
+            return Looked::Plain(Plain::Flying);
         }
         if !worth {
             return Looked::Plain(Plain::Cold);
@@ -285,21 +302,29 @@ impl<W> Near<W> {
         Looked::Fetch(self.begin_flight(part, hash, read, stamp))
     }
 
-    /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
-    /// after its value has arrived: nobody would be told.
-    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> bool {
-        let Progress::Appended { sent_at, seq } = flight.progress else { return false };
-        let in_order = !self.rules.join_order || unanswered.is_none_or(|last| seq > last);
-        in_order && now.saturating_sub(sent_at) <= self.config.max_staleness
-    }
-
-    fn begin_flight(
+    fn join(
         &self,
         part: &mut Part<W>,
         hash: u64,
         read: &ReadOf,
-        stamp: crate::store::Stamp,
-    ) -> FlightRef {
+        (stamp, now): (Stamp, u64),
+        waiter: impl FnOnce() -> W,
+    ) -> Option<Looked> {
+        let flight = part.flights.find(hash, &read.key)?;
+        let seq = self.joinable(flight, read.unanswered, now).filter(|_| flight.stamp == stamp)?;
+        flight.join(waiter).then_some(Looked::Joined { seq })
+    }
+
+    /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
+    /// after its value has arrived: nobody would be told.
+    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> Option<u64> {
+        let Progress::Appended { sent_at, seq } = flight.progress else { return None };
+        let in_order = !self.rules.join_order || unanswered.is_none_or(|last| seq > last);
+        let recent = now.saturating_sub(sent_at) <= self.config.max_staleness;
+        (in_order && recent).then_some(seq)
+    }
+
+    fn begin_flight(&self, part: &mut Part<W>, hash: u64, read: &ReadOf, stamp: Stamp) -> FlightRef {
         self.counters.fetches.add(1);
         let ident = Ident::of(&read.key);
         let flight = Flight {
@@ -318,10 +343,11 @@ impl<W> Near<W> {
 /// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
 const MAX_MULTI: usize = 1024;
 
-enum Found<'p> {
-    Entry(&'p Entry),
-    Guarded,
-    Nothing,
+/// A flight and an entry copy key and arguments, so their length is bounded like the reply's.
+fn cacheable(read: &ReadOf) -> bool {
+    let ReadOf { key, settings, .. } = read;
+    let asked = key.key.len() + key.rest.iter().map(<[u8]>::len).sum::<usize>();
+    settings.cache && asked <= settings.max_entry
 }
 
 fn part_of<'p, 'a, W>(

@@ -120,8 +120,9 @@ impl<W> Near<W> {
     #[doc(hidden)]
     pub fn with_rules(config: Config, rules: Rules, hasher: RandomState) -> Self {
         let shards = shard_count(config.max_memory);
+        let budget = (config.max_memory / shards).saturating_sub(size_of::<Part<W>>());
         let part = |_| {
-            let store = Shard::new(config.max_memory / shards, config.admission, hasher.clone());
+            let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
             Mutex::new(Part { store, flights, pending: Pending::default(), swept_at_change: 0 })
         };
@@ -138,7 +139,7 @@ impl<W> Near<W> {
     /// A lane has connected: nothing of its past is valid. `tracking`: `CLIENT TRACKING` said +OK.
     pub fn open(&self, lane: LaneId, tracking: bool) {
         let phase = if tracking { Phase::Tracking } else { Phase::TtlOnly };
-        self.lanes.set(lane, Some(phase), true);
+        self.lanes.set(lane, Some(phase), self.rules.epochs);
     }
 
     /// A lane was lost: its entries may be read by `stale_read` only, its flights store nothing.

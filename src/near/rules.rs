@@ -22,8 +22,14 @@ pub struct Rules {
     pub write_detaches: bool,
     /// Reads of a key with an unanswered write go behind it.
     pub pending: bool,
+    /// A write removes and detaches again when its reply is applied. On a single lane this and the
+    /// three rules above are two nets, either of which holds; writes by other connections and
+    /// several lanes need both.
+    pub write_ends: bool,
     /// A flight is joined only if it was appended after the client's last unanswered command.
     pub join_order: bool,
+    /// Reads behind the client's own unanswered commands are not served from here.
+    pub parking: bool,
     /// Hits need a stream confirmed within `max_staleness`.
     pub staleness: bool,
 }
@@ -40,7 +46,9 @@ impl Rules {
         write_removes: true,
         write_detaches: true,
         pending: true,
+        write_ends: true,
         join_order: true,
+        parking: true,
         staleness: true,
     };
 }

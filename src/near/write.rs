@@ -38,8 +38,8 @@ impl<W> Near<W> {
     pub fn write_end(&self, write: WriteRef) {
         let WriteRef(hash) = write;
         let mut part = self.part(hash);
-        let detached = if self.rules.write_detaches { part.flights.detach(hash) } else { 0 };
-        let record = if self.rules.write_removes { part.store.remove(hash) } else { None };
+        let detached = if self.rules.write_ends { part.flights.detach(hash) } else { 0 };
+        let record = if self.rules.write_ends { part.store.remove(hash) } else { None };
         part.pending.sub(hash);
         drop(part);
         self.counters.fills_detached.add(detached);

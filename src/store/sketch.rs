@@ -12,6 +12,8 @@ const MAX: u64 = 15;
 const SAMPLE_PER_KEY: usize = 10;
 /// Expected keys per word: a word (16 counters) serves two keys.
 const KEYS_PER_WORD: usize = 2;
+/// The smallest sketch: 2 KB, so that few keys do not share counters.
+const MIN_WORDS: usize = 256;
 
 /// A frequency sketch over 64-bit key hashes.
 pub struct Sketch {
@@ -31,7 +33,7 @@ impl Sketch {
     }
 
     fn words_for(keys: usize) -> usize {
-        (keys / KEYS_PER_WORD).next_power_of_two().max(BLOCK * 2)
+        (keys / KEYS_PER_WORD).next_power_of_two().max(MIN_WORDS)
     }
 
     /// Grows (by copying, counts are kept) when `keys` outgrow the sketch.

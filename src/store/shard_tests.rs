@@ -1,0 +1,281 @@
+//! The shard against a naive model, and its policy.
+
+use super::*;
+use crate::resp::ArgVec;
+use crate::store::{Expiry, Meta, Stamp};
+use proptest::prelude::*;
+
+fn state() -> RandomState {
+    RandomState::with_seeds(1, 2, 3, 4)
+}
+
+fn no_args() -> crate::resp::Args<'static> {
+    crate::resp::Args::new(&[], &[])
+}
+
+fn key(bytes: &[u8]) -> EntryKey<'_> {
+    EntryKey { identity: 0, db: 0, command: 1, key: bytes, rest: no_args() }
+}
+
+fn entry(key: &EntryKey, reply: &[u8], deadline: u64) -> Entry {
+    let meta = Meta { stamp: Stamp::default(), deadline, expiry: Expiry::Never, stored_at: 0 };
+    Entry::new(key, &meta, reply)
+}
+
+/// A plain LRU as a vector of (key, sub-command, reply size), the most recent last.
+#[derive(Default)]
+struct Model {
+    records: Vec<(u8, Vec<(u16, usize)>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u8, u16, usize),
+    Get(u8, u16),
+    Remove(u8),
+    RemoveOne(u8, u16),
+    Sweep(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..40u8, 0..4u16, 1..600usize).prop_map(|(k, c, n)| Step::Insert(k, c, n)),
+        5 => (0..40u8, 0..4u16).prop_map(|(k, c)| Step::Get(k, c)),
+        1 => (0..40u8).prop_map(Step::Remove),
+        1 => (0..40u8, 0..4u16).prop_map(|(k, c)| Step::RemoveOne(k, c)),
+        1 => (0..4u16).prop_map(Step::Sweep),
+    ]
+}
+
+impl Model {
+    fn at(&mut self, k: u8) -> Option<usize> {
+        self.records.iter().position(|(key, _)| *key == k)
+    }
+
+    fn touch(&mut self, k: u8) {
+        if let Some(i) = self.at(k) {
+            let record = self.records.remove(i);
+            self.records.push(record);
+        }
+    }
+
+    fn insert(&mut self, k: u8, c: u16, n: usize) {
+        match self.at(k) {
+            Some(i) => {
+                let subs = &mut self.records[i].1;
+                subs.retain(|(sub, _)| *sub != c);
+                subs.push((c, n));
+                self.touch(k);
+            }
+            None => self.records.push((k, vec![(c, n)])),
+        }
+    }
+
+    fn get(&self, k: u8, c: u16) -> Option<usize> {
+        let (_, subs) = self.records.iter().find(|(key, _)| *key == k)?;
+        subs.iter().find(|(sub, _)| *sub == c).map(|(_, n)| *n)
+    }
+
+    fn len(&self) -> usize {
+        self.records.iter().map(|(_, subs)| subs.len()).sum()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
+
+    /// As a plain LRU: what the model holds is held, in the model's order; bytes stay in bounds.
+    #[test]
+    fn plain_lru_is_the_model(steps in prop::collection::vec(step(), 1..400)) {
+        let budget = 12_000;
+        let mut shard = Shard::new(budget, Admission::Always, state());
+        let mut model = Model::default();
+        for step in steps {
+            match step {
+                Step::Insert(k, c, n) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    shard.insert(u64::from(k), &key, entry(&key, &vec![b'x'; n], 1_000_000_000));
+                    model.insert(k, c, n);
+                    // The shard says how many must have gone; the model says which.
+                    while model.len() > shard.len() {
+                        model.records.remove(0);
+                    }
+                }
+                Step::Get(k, c) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    let mut got = None;
+                    shard.visit(u64::from(k), &key, |entry| {
+                        got = Some(entry.reply().len());
+                        true
+                    });
+                    prop_assert_eq!(got, model.get(k, c));
+                    // Recency is of keys: even another command's lookup makes the key recent.
+                    model.touch(k);
+                }
+                Step::Remove(k) => {
+                    let removed = shard.remove(u64::from(k)).is_some();
+                    prop_assert_eq!(removed, model.at(k).is_some());
+                    model.records.retain(|(key, _)| *key != k);
+                }
+                Step::RemoveOne(k, c) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    let removed = shard.remove_entry(u64::from(k), &key).is_some();
+                    prop_assert_eq!(removed, model.get(k, c).is_some());
+                    if let Some(i) = model.at(k) {
+                        model.records[i].1.retain(|(sub, _)| *sub != c);
+                        model.records.retain(|(_, subs)| !subs.is_empty());
+                    }
+                }
+                Step::Sweep(c) => {
+                    shard.sweep(usize::MAX, |entry| entry.command() == c, &mut Dropped::default());
+                    model.records.iter_mut().for_each(|(_, subs)| subs.retain(|(sub, _)| *sub != c));
+                    model.records.retain(|(_, subs)| !subs.is_empty());
+                }
+            }
+            shard.validate();
+            prop_assert_eq!(shard.len(), model.len());
+            prop_assert!(shard.bytes() <= budget, "{} bytes", shard.bytes());
+            let order: Vec<u64> = shard.records().map(|(hash, _)| hash).collect();
+            let want: Vec<u64> = model.records.iter().rev().map(|(k, _)| u64::from(*k)).collect();
+            prop_assert_eq!(order, want);
+        }
+    }
+
+    /// With frequency: whatever is held is right, counters are true, and bytes stay in bounds.
+    #[test]
+    fn frequency_keeps_counters_and_bounds(steps in prop::collection::vec(step(), 1..400)) {
+        let budget = 14_000;
+        let mut shard = Shard::new(budget, Admission::Frequency { admit_after: 1 }, state());
+        let mut model = Model::default();
+        for step in steps {
+            match step {
+                Step::Insert(k, c, n) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    shard.wants(u64::from(k));
+                    shard.insert(u64::from(k), &key, entry(&key, &vec![b'x'; n], 1_000_000_000));
+                    model.insert(k, c, n);
+                }
+                Step::Get(k, c) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    let mut got = None;
+                    shard.visit(u64::from(k), &key, |entry| {
+                        got = Some(entry.reply().len());
+                        true
+                    });
+                    prop_assert!(got.is_none() || got == model.get(k, c));
+                }
+                Step::Remove(k) => {
+                    shard.remove(u64::from(k));
+                    prop_assert!(shard.record(u64::from(k)).is_none());
+                }
+                Step::RemoveOne(k, c) => {
+                    let bytes = [k];
+                    let key = EntryKey { command: c, ..key(&bytes) };
+                    shard.remove_entry(u64::from(k), &key);
+                    prop_assert!(shard.peek(u64::from(k), &key).is_none());
+                }
+                Step::Sweep(c) => {
+                    shard.sweep(usize::MAX, |entry| entry.command() == c, &mut Dropped::default());
+                }
+            }
+            shard.validate();
+            prop_assert!(shard.bytes() <= budget);
+        }
+    }
+}
+
+#[test]
+fn a_scan_does_not_push_out_what_is_hot() {
+    for (admission, survives) in [(Admission::Frequency { admit_after: 1 }, true), (Admission::Always, false)]
+    {
+        let mut shard = Shard::new(100_000, admission, state());
+        let access = |shard: &mut Shard, n: u64| {
+            let bytes = n.to_le_bytes();
+            let key = key(&bytes);
+            let hash = state().hash_one(n);
+            if shard.visit(hash, &key, |_| true) {
+                return true;
+            }
+            shard.wants(hash);
+            shard.insert(hash, &key, entry(&key, &[b'x'; 100], u64::MAX));
+            false
+        };
+        for _ in 0..6 {
+            (0..200).for_each(|n| _ = access(&mut shard, n));
+        }
+        (1000..3000).for_each(|n| _ = access(&mut shard, n));
+        let hits = (0..200).filter(|&n| access(&mut shard, n)).count();
+        assert_eq!(hits > 190, survives, "{hits} of 200 hot keys after a scan, {admission:?}");
+    }
+}
+
+#[test]
+fn a_key_is_wanted_at_its_second_access() {
+    let mut shard = Shard::new(1 << 20, Admission::Frequency { admit_after: 2 }, state());
+    let hash = state().hash_one(1);
+    assert!(!shard.wants(hash));
+    assert!(shard.wants(hash));
+    let mut lru = Shard::new(1 << 20, Admission::Always, state());
+    assert!(lru.wants(hash));
+}
+
+#[test]
+fn where_new_keys_usually_return_they_are_wanted_at_once() {
+    let mut shard = Shard::new(1 << 20, Admission::Frequency { admit_after: 2 }, state());
+    for n in 0..1000 {
+        shard.wants(state().hash_one(n));
+        shard.wants(state().hash_one(n));
+    }
+    let strangers = (5000..5100).filter(|&n| shard.wants(state().hash_one(n))).count();
+    assert_eq!(strangers, 100);
+    let mut scanned = Shard::new(1 << 20, Admission::Frequency { admit_after: 2 }, state());
+    (0..1000).for_each(|n| _ = scanned.wants(state().hash_one(n)));
+    let strangers = (5000..5100).filter(|&n| scanned.wants(state().hash_one(n))).count();
+    assert!(strangers < 30, "{strangers}");
+}
+
+#[test]
+fn the_sweep_reclaims_what_ended_and_then_rests() {
+    let mut shard = Shard::new(1 << 20, Admission::Frequency { admit_after: 1 }, state());
+    let ms = 1_000_000;
+    for n in 0..100u64 {
+        let bytes = n.to_le_bytes();
+        let key = key(&bytes);
+        shard.insert(state().hash_one(n), &key, entry(&key, b"_\r\n", (10 + n % 2 * 90) * ms));
+    }
+    assert_eq!(shard.earliest(), 10 * ms);
+    let swept = shard.sweep(1000, |entry| entry.deadline() <= 50 * ms, &mut Dropped::default());
+    assert_eq!((swept.removed, swept.complete), (50, true));
+    assert_eq!((shard.len(), shard.earliest()), (50, 100 * ms));
+    shard.validate();
+}
+
+#[test]
+fn one_key_with_very_many_replies_stays_bounded() {
+    let mut shard = Shard::new(8 << 20, Admission::Always, state());
+    for n in 0..10_000u32 {
+        let rest: ArgVec = [n.to_le_bytes()].into_iter().collect();
+        let key = EntryKey { rest: rest.args(), ..key(b"hash") };
+        shard.insert(7, &key, entry(&key, b"_\r\n", u64::MAX));
+    }
+    assert_eq!(shard.len(), 4096);
+    shard.validate();
+    assert_eq!(shard.remove(7).map(|record| record.len()), Some(4096));
+    assert!(shard.is_empty());
+}
+
+#[test]
+fn two_keys_with_one_hash_do_not_answer_for_each_other() {
+    let mut shard = Shard::new(1 << 20, Admission::Always, state());
+    shard.insert(7, &key(b"a"), entry(&key(b"a"), b"+a\r\n", u64::MAX));
+    assert!(!shard.visit(7, &key(b"b"), |_| true));
+    shard.insert(7, &key(b"b"), entry(&key(b"b"), b"+b\r\n", u64::MAX));
+    assert!(!shard.visit(7, &key(b"a"), |_| true));
+    assert_eq!(shard.len(), 1);
+    shard.validate();
+}
