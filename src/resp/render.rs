@@ -60,16 +60,16 @@ fn render(cursor: &mut Cursor<'_>, shape: Shape, out: &mut BytesMut) {
         Shape::Plain => values(cursor, 1, NULL_BULK, out),
         Shape::NullArrays => values(cursor, 1, NULL_ARRAY, out),
         Shape::NullArray => {
-            let Some(top) = read(cursor) else { return };
+            let Some((top, raw)) = read_raw(cursor) else { return };
             let null = if top.is_null() { NULL_ARRAY } else { NULL_BULK };
-            value(top, null, out);
+            value(top, raw, null, out);
             values(cursor, top.values(), NULL_BULK, out);
         }
         Shape::Pairs => pairs(cursor, out),
         Shape::Streams => streams(cursor, out),
         Shape::LastNullArray => {
-            let Some(top) = read(cursor) else { return };
-            value(top, NULL_BULK, out);
+            let Some((top, raw)) = read_raw(cursor) else { return };
+            value(top, raw, NULL_BULK, out);
             let n = top.values();
             values(cursor, n.saturating_sub(1), NULL_BULK, out);
             values(cursor, n.min(1), NULL_ARRAY, out);
@@ -84,8 +84,8 @@ const NULL_ARRAY: &[u8] = b"*-1\r\n";
 fn values(cursor: &mut Cursor<'_>, count: usize, null: &[u8], out: &mut BytesMut) {
     let mut pending = count;
     while pending > 0 {
-        let Some(kind) = read(cursor) else { return };
-        value(kind, null, out);
+        let Some((kind, raw)) = read_raw(cursor) else { return };
+        value(kind, raw, null, out);
         pending = (pending - 1).saturating_add(kind.values());
     }
 }
@@ -130,38 +130,40 @@ fn streams(cursor: &mut Cursor<'_>, out: &mut BytesMut) {
 
 /// The next value. A RESP2 client is not told of attributes.
 fn read<'a>(cursor: &mut Cursor<'a>) -> Option<Kind<'a>> {
+    read_raw(cursor).map(|(kind, _)| kind)
+}
+
+/// The next value, and its bytes: an aggregate's are its header.
+#[inline]
+fn read_raw<'a>(cursor: &mut Cursor<'a>) -> Option<(Kind<'a>, &'a [u8])> {
     loop {
+        let (rest, before) = (cursor.rest(), cursor.position());
         match cursor.read()? {
             Kind::Attribute(n) => {
                 for _ in 0..n.saturating_mul(2) {
                     cursor.skip()?;
                 }
             }
-            kind => return Some(kind),
+            kind => return Some((kind, &rest[..cursor.position() - before])),
         }
     }
 }
 
 /// One scalar or header. RESP2's own nulls are left as they came, since they say what they are.
-fn value(kind: Kind<'_>, null: &[u8], out: &mut BytesMut) {
+#[inline]
+fn value(kind: Kind<'_>, raw: &[u8], null: &[u8], out: &mut BytesMut) {
     match kind {
-        Kind::Simple(text) => line(b'+', text, out),
-        Kind::Error(text) => line(b'-', text, out),
-        Kind::BlobError(text) => {
-            let start = out.len();
-            line(b'-', text, out);
-            let end = out.len() - 2;
-            out[start..end].iter_mut().filter(|b| matches!(b, b'\r' | b'\n')).for_each(|b| *b = b' ');
-        }
-        Kind::Int(n) => line(b':', itoa::Buffer::new().format(n).as_bytes(), out),
-        Kind::Bool(yes) => line(b':', if yes { b"1" } else { b"0" }, out),
-        Kind::Bulk(text) | Kind::Double(text) | Kind::BigNumber(text) | Kind::Verbatim(_, text) => {
-            bulk(text, out)
-        }
+        Kind::Bulk(_) | Kind::Simple(_) | Kind::Error(_) | Kind::Int(_) => out.extend_from_slice(raw),
+        Kind::NullBulk | Kind::NullArray | Kind::Array(_) => out.extend_from_slice(raw),
+        Kind::Double(text) | Kind::BigNumber(text) | Kind::Verbatim(_, text) => bulk(text, out),
+        Kind::Bool(yes) => out.extend_from_slice(if yes { b":1\r\n" } else { b":0\r\n" }),
         Kind::Null => out.extend_from_slice(null),
-        Kind::NullBulk => out.extend_from_slice(NULL_BULK),
-        Kind::NullArray => out.extend_from_slice(NULL_ARRAY),
-        aggregate => array(aggregate.values(), out),
+        Kind::BlobError(text) => {
+            out.put_u8(b'-');
+            out.extend(text.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }));
+            out.extend_from_slice(b"\r\n");
+        }
+        Kind::Map(_) | Kind::Set(_) | Kind::Push(_) | Kind::Attribute(_) => array(kind.values(), out),
     }
 }
 

@@ -33,7 +33,7 @@ impl Default for RequestLimits {
 const UNAUTHENTICATED_ARGS: usize = 10;
 const UNAUTHENTICATED_BULK: usize = 16384;
 
-/// Memory that a parser keeps between requests: a hundred or so arguments, a usual inline command.
+/// Memory that a parser keeps between small requests: a hundred or so arguments, a usual inline command.
 const KEEP_RANGES: usize = 128;
 const KEEP_SCRATCH: usize = 1024;
 
@@ -239,14 +239,15 @@ impl RequestParser {
         self.scanned = 0;
         self.remaining = 0;
         self.canonical = true;
-        self.ranges.clear();
-        self.scratch.clear();
-        if self.ranges.capacity() > KEEP_RANGES {
+        // Memory of large requests is kept while they come one after the other, and not longer.
+        if self.ranges.capacity() > KEEP_RANGES && self.ranges.len() <= KEEP_RANGES {
             self.ranges.shrink_to(KEEP_RANGES);
         }
-        if self.scratch.capacity() > KEEP_SCRATCH {
+        if self.scratch.capacity() > KEEP_SCRATCH && self.scratch.len() <= KEEP_SCRATCH {
             self.scratch.shrink_to(KEEP_SCRATCH);
         }
+        self.ranges.clear();
+        self.scratch.clear();
         self.phase = match buf.first() {
             None => Phase::Start,
             Some(b'*') => Phase::Count,
@@ -258,7 +259,8 @@ impl RequestParser {
     #[inline]
     fn parse_count(&mut self, buf: &[u8]) -> Result<bool, Refusal> {
         let Some(count) = self.header(buf, Refusal::LongCount)? else { return Ok(false) };
-        let count = count.filter(|&n| n <= self.limits.max_args as i64).ok_or(Refusal::Count)?;
+        let max_args = i64::try_from(self.limits.max_args).unwrap_or(i64::MAX);
+        let count = count.filter(|&n| n <= max_args).ok_or(Refusal::Count)?;
         let count = usize::try_from(count).unwrap_or(0); // `*-1` is as empty as `*0`
         if count > UNAUTHENTICATED_ARGS && !self.authenticated {
             return Err(Refusal::UnauthenticatedCount);

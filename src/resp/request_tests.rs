@@ -161,6 +161,9 @@ fn memory_of_a_large_request_is_given_back() {
     let mut parser = RequestParser::new(RequestLimits::default());
     let large = [b"*100000\r\n".to_vec(), b"$1\r\na\r\n".repeat(100_000)].concat();
     assert_eq!(parser.parse(&large), Ok(Parsed::Complete(large.len())));
+    assert_eq!(parser.parse(&large), Ok(Parsed::Complete(large.len())));
+    assert!(parser.ranges.capacity() >= 100_000, "large requests in a row do not allocate anew");
+    assert_eq!(parser.parse(b"PING\r\n"), Ok(Parsed::Complete(6)));
     assert_eq!(parser.parse(b"PING\r\n"), Ok(Parsed::Complete(6)));
     assert!(parser.ranges.capacity() <= KEEP_RANGES && parser.scratch.capacity() <= KEEP_SCRATCH);
     parser.release();
