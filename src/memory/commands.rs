@@ -127,8 +127,18 @@ impl Row {
 const LONGEST: usize = 24;
 
 static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> = LazyLock::new(|| {
-    let families: &[&'static [Row]] =
-        &[super::generic::ROWS, super::expiry::ROWS, super::whole::ROWS, super::strings::ROWS];
+    let families: &[&'static [Row]] = &[
+        super::generic::ROWS,
+        super::expiry::ROWS,
+        super::whole::ROWS,
+        super::strings::ROWS,
+        super::bits::ROWS,
+        super::lcs::ROWS,
+        super::lists::ROWS,
+        super::listblock::ROWS,
+        super::hashes::ROWS,
+        super::sets::ROWS,
+    ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });
 

@@ -147,28 +147,33 @@ fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
 }
 
 /// The timeout of a blocking command: seconds, fractions allowed, 0 for none.
-pub fn timeout(text: &[u8]) -> Result<Option<std::time::Duration>, Fault> {
-    let bad = Fault::new("ERR timeout is not a float or out of range");
-    let seconds = super::longdouble::LongDouble::parse(text).ok_or(bad.clone())?;
-    let seconds = seconds.to_f64();
-    if seconds * 1000.0 > i64::MAX as f64 {
-        return Err(Fault::new("ERR timeout is out of range"));
-    }
-    if seconds < 0.0 {
+pub fn timeout(text: &[u8], now: i64) -> Result<Option<std::time::Duration>, Fault> {
+    let seconds = super::longdouble::LongDouble::parse(text)
+        .ok_or(Fault::new("ERR timeout is not a float or out of range"))?
+        .to_f64();
+    let milliseconds = (seconds * 1000.0).ceil();
+    // What does not fit turns negative in Redis.
+    if milliseconds < 0.0 || milliseconds >= i64::MAX as f64 {
         return Err(Fault::new("ERR timeout is negative"));
     }
-    if seconds.is_nan() {
-        return Err(bad);
+    duration(milliseconds as i64, now)
+}
+
+/// Milliseconds of waiting, 0 for no end.
+fn duration(milliseconds: i64, now: i64) -> Result<Option<std::time::Duration>, Fault> {
+    if milliseconds > i64::MAX - now {
+        return Err(Fault::new("ERR timeout is out of range"));
     }
-    let milliseconds = (seconds * 1000.0).ceil() as u64;
-    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds)))
+    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds as u64)))
 }
 
 /// `BLOCK milliseconds` of XREAD.
-pub fn timeout_ms(text: &[u8]) -> Result<Option<std::time::Duration>, Fault> {
+pub fn timeout_ms(text: &[u8], now: i64) -> Result<Option<std::time::Duration>, Fault> {
     let milliseconds = integer(text).ok_or(Fault::new("ERR timeout is not an integer or out of range"))?;
-    let milliseconds = u64::try_from(milliseconds).map_err(|_| Fault::new("ERR timeout is negative"))?;
-    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds)))
+    if milliseconds < 0 {
+        return Err(Fault::new("ERR timeout is negative"));
+    }
+    duration(milliseconds, now)
 }
 
 /// Reads one of EX, PX, EXAT and PXAT with its number, if that is what stands at `i`.

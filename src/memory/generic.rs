@@ -135,7 +135,7 @@ const OBJECT_HELP: &[&str] = &[
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn object(ctx: &mut Ctx) -> Result<(), Fault> {

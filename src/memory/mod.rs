@@ -13,6 +13,8 @@
 //! waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
 //! (`lists`), so that the structure is testable without keys, locks or replies.
 
+mod bitfield;
+mod bits;
 mod blob;
 mod block;
 mod commands;
@@ -22,13 +24,18 @@ mod fault;
 mod generic;
 mod glob;
 mod hash;
+mod hashes;
 mod keyspace;
+mod lcs;
 mod list;
 mod listblock;
+mod lists;
 mod longdouble;
 mod number;
 mod packed;
+mod sample;
 mod set;
+mod sets;
 mod shard;
 mod stream;
 mod streamblock;

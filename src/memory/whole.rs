@@ -89,13 +89,23 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
+/// A cursor and what was found.
+pub fn write_scan(w: &mut crate::resp::Writer, next: u64, found: &[Vec<u8>]) {
+    w.array(2);
+    w.bulk(next.to_string().as_bytes());
+    w.array(found.len());
+    found.iter().for_each(|item| w.bulk(item));
+}
+
 /// A cursor: what C's strtoul reads, all of it.
 pub fn cursor(text: &[u8]) -> Result<u64, Fault> {
-    let digits = text.strip_prefix(b"+").unwrap_or(text);
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(BAD_CURSOR);
+    let digits = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
+    if text.is_empty() {
+        return Ok(0);
     }
-    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(BAD_CURSOR)
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let number: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or(BAD_CURSOR)?;
+    Ok(if text[0] == b'-' { number.wrapping_neg() } else { number })
 }
 
 /// The cursor is the shard's number above the position within it (see `table`).

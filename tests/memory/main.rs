@@ -2,5 +2,8 @@
 
 mod blocking;
 mod generic;
+mod hashes;
+mod lists;
 mod oracle;
+mod sets;
 mod strings;

@@ -30,7 +30,8 @@ impl Redis {
             .spawn()
             .expect("redis-server is installed");
         let log = BufReader::new(child.stdout.take().expect("the log is piped"));
-        let ready = log.lines().map_while(Result::ok).any(|line| line.contains("ready to accept connections"));
+        let ready =
+            log.lines().map_while(Result::ok).any(|line| line.contains("ready to accept connections"));
         assert!(ready, "redis-server did not start");
         Redis { child, socket, _dir: dir }
     }
@@ -201,6 +202,13 @@ impl Pair {
 
     /// Runs one line on both. `~` before it: the order of the reply's elements is free; `%`: of its pairs.
     pub fn check(&mut self, line: &str) {
+        if let Some(difference) = self.difference(line) {
+            let from = self.history.len().saturating_sub(25);
+            panic!("{:?}\n{}\n{difference}", self.caller.proto, self.history[from..].join("\n"));
+        }
+    }
+
+    fn difference(&mut self, line: &str) -> Option<String> {
         self.history.push(line.to_string());
         let (line, order) = match line.as_bytes().first() {
             Some(b'~') => (&line[1..], Some(false)),
@@ -219,15 +227,10 @@ impl Pair {
                 unordered(&given, pairs) == unordered(&expected, pairs)
             }
         };
-        let from = self.history.len().saturating_sub(25);
-        assert!(
-            same,
-            "{:?}\n{}\n  Redis: {:?}\n  engine: {:?}",
-            self.caller.proto,
-            self.history[from..].join("\n"),
-            String::from_utf8_lossy(&expected),
-            String::from_utf8_lossy(&given)
-        );
+        (!same).then(|| {
+            let text = |reply: &[u8]| String::from_utf8_lossy(&reply[..reply.len().min(400)]).into_owned();
+            format!("{line}\n  Redis: {:?}\n  engine: {:?}\n", text(&expected), text(&given))
+        })
     }
 
     /// Runs MULTI, the lines, EXEC.
@@ -270,12 +273,13 @@ impl Pair {
 pub fn check_table(table: &str) {
     for proto in [Proto::Resp2, Proto::Resp3] {
         let mut pair = Pair::new(proto);
-        let mut count = 0;
+        let (mut count, mut differences) = (0, String::new());
         for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            pair.check(line);
+            differences += &pair.difference(line).unwrap_or_default();
             count += 1;
         }
         assert!(count > 0, "the table is not empty");
+        assert!(differences.is_empty(), "{proto:?}\n{differences}");
         pair.check_everything();
     }
 }

@@ -310,7 +310,8 @@ fn random_string_commands_agree() {
     check_random(1, 6000, |rng| {
         let key = format!("k{}", rng.u32(0..6));
         let other = format!("k{}", rng.u32(0..6));
-        let values = ["1", "-7", "abc", "", "12345678901234567890", "0.5", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "10"];
+        let values =
+            ["1", "-7", "abc", "", "12345678901234567890", "0.5", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "10"];
         let value = values[rng.usize(0..values.len())];
         let value = if value.is_empty() { "\"\"" } else { value };
         let n = rng.i64(-20..40);
@@ -329,7 +330,9 @@ fn random_string_commands_agree() {
             10 => format!("SETBIT {key} {n} {}", rng.u32(0..2)),
             11 => format!("GETBIT {key} {n}"),
             12 => format!("BITCOUNT {key} {n} {m} {}", if rng.bool() { "BIT" } else { "BYTE" }),
-            13 => format!("BITPOS {key} {} {n} {m} {}", rng.u32(0..2), if rng.bool() { "BIT" } else { "BYTE" }),
+            13 => {
+                format!("BITPOS {key} {} {n} {m} {}", rng.u32(0..2), if rng.bool() { "BIT" } else { "BYTE" })
+            }
             14 => format!("BITOP {} {key} {other} k0", ["AND", "OR", "XOR"][rng.usize(0..3)]),
             15 => format!("BITOP NOT {key} {other}"),
             16 => format!(
