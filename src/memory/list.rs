@@ -44,6 +44,10 @@ impl List {
         let end = if front { self.nodes.front() } else { self.nodes.back() };
         if end.is_none_or(|node| node.bytes() + element.len() + 4 > NODE) {
             let node = Packed::default();
+            if self.nodes.is_empty() {
+                // Most lists have one node; a queue's first allocation is for four.
+                self.nodes.reserve_exact(1);
+            }
             if front { self.nodes.push_front(node) } else { self.nodes.push_back(node) }
         }
         let end = if front { 0 } else { self.nodes.len() - 1 };

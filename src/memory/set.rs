@@ -13,7 +13,7 @@ pub enum Set {
     /// Integers only, and few.
     Ints(IntSet),
     /// Anything.
-    Table(Table<Blob>),
+    Table(Box<Table<Blob>>),
 }
 
 impl Default for Set {
@@ -35,7 +35,7 @@ impl Set {
     pub fn heap(&self) -> usize {
         match self {
             Set::Ints(ints) => ints.heap(),
-            Set::Table(table) => table.heap(),
+            Set::Table(table) => allocated(size_of::<Table<Blob>>()) + table.heap(),
         }
     }
 
@@ -128,7 +128,7 @@ impl Set {
         self.each(|member| {
             table.insert(hash(member), Blob::new(member));
         });
-        *self = Set::Table(table);
+        *self = Set::Table(Box::new(table));
     }
 }
 
