@@ -161,10 +161,13 @@ impl Packed {
         at
     }
 
-    /// Splits off the items from position `at` on, which are `count`.
-    pub fn split_off(&mut self, at: usize, count: usize) -> Packed {
+    /// Splits off the items from position `at` on.
+    pub fn split_off(&mut self, at: usize) -> Packed {
+        let (mut count, mut next, end) = (0, at, self.end());
+        while next < end {
+            (count, next) = (count + 1, self.get(next).1);
+        }
         let tail = Packed { buf: self.buf[at..].to_vec(), start: 0, count: count as u32 };
-        let end = self.end();
         self.remove_span(at, end, count);
         tail
     }
@@ -286,7 +289,7 @@ mod tests {
                     model[index] = item;
                 }
                 4 if model.len() > 3 => {
-                    let tail = packed.split_off(at, model.len() - index);
+                    let tail = packed.split_off(at);
                     assert!(tail.iter().eq(model.drain(index..)));
                 }
                 _ if index < model.len() => {
