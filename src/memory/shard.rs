@@ -228,11 +228,6 @@ struct Held<'e> {
 }
 
 impl Locked<'_> {
-    /// The shards that are locked.
-    pub fn set(&self) -> ShardSet {
-        self.set
-    }
-
     /// A locked shard by its number.
     pub fn shard(&mut self, index: usize) -> &mut Shard {
         let place = (self.set.0 & ((1 << index) - 1)).count_ones() as usize;
