@@ -102,6 +102,9 @@ fn least_recently_used_goes_first() {
     assert!((0..10).all(there));
     assert!((20_000 - count + 10..20_000).all(there));
     assert_eq!(engine.counts().evicted as usize, 20_000 - count);
+    engine.set_max_memory(LIMIT / 2);
+    assert!(engine.used_memory() <= LIMIT / 2);
+    assert!((0..10).all(there));
 }
 
 fn without_eviction_writes_are_refused() {
