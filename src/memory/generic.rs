@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
     Row::shrink("DEL", -2, KeyArgs::EACH, delete),
     Row::shrink("UNLINK", -2, KeyArgs::EACH, delete),
     Row::read("EXISTS", -2, KeyArgs::EACH, exists),
-    Row::read("TOUCH", -2, KeyArgs::EACH, exists),
+    Row::read("TOUCH", -2, KeyArgs::EACH, touch),
     Row::read("TYPE", 2, KeyArgs::ONE, type_of),
     Row::shrink("RENAME", 3, KeyArgs::TWO, |ctx| rename(ctx, false)),
     Row::shrink("RENAMENX", 3, KeyArgs::TWO, |ctx| rename(ctx, true)),
@@ -29,13 +29,19 @@ fn delete(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn exists(ctx: &mut Ctx) -> Result<(), Fault> {
-    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.use_key(key)).count();
+    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.look(key).is_some()).count();
+    ctx.w.int(found as i64);
+    Ok(())
+}
+
+fn touch(ctx: &mut Ctx) -> Result<(), Fault> {
+    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.get(key).is_some()).count();
     ctx.w.int(found as i64);
     Ok(())
 }
 
 fn type_of(ctx: &mut Ctx) -> Result<(), Fault> {
-    let name = ctx.keys.peek(ctx.arg(1)).map_or("none", |entry| entry.value.type_name());
+    let name = ctx.keys.look(ctx.arg(1)).map_or("none", |entry| entry.value.type_name());
     ctx.w.simple(name);
     Ok(())
 }

@@ -107,9 +107,18 @@ impl<'a> Keys<'a> {
         self.find(key).is_some()
     }
 
-    /// Notes a use of the key; true when it is there.
-    pub fn use_key(&mut self, key: &[u8]) -> bool {
-        self.get(key).is_some()
+    /// The entry of a key, for a command that reads without that being a use (EXISTS, TTL).
+    pub fn look(&mut self, key: &[u8]) -> Option<&Entry> {
+        match self.locate(key) {
+            Ok(spot) => {
+                self.locked.shard(spot.shard).counts.hits += 1;
+                Some(self.entry(spot))
+            }
+            Err(shard) => {
+                self.locked.shard(shard).counts.misses += 1;
+                None
+            }
+        }
     }
 
     /// The value as a type, for a command that reads.
