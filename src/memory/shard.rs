@@ -196,7 +196,11 @@ impl Shards {
         let held = match set.0.count_ones() {
             0 => Holding::None,
             1 => Holding::One(hold(set.0.trailing_zeros() as usize)),
-            _ => Holding::Many(set.iter().map(hold).collect()),
+            count => {
+                let mut many = Vec::with_capacity(count as usize);
+                many.extend(set.iter().map(hold));
+                Holding::Many(many)
+            }
         };
         Locked { set, held }
     }

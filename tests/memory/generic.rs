@@ -342,3 +342,37 @@ fn time_passes_only_by_the_clock() {
     assert_eq!(engine.expire_some(), 5_000);
     assert_eq!(engine.db_size(0), (1, 0));
 }
+
+#[test]
+fn random_key_commands_agree() {
+    super::oracle::check_random(7, 8000, |rng| {
+        let (key, other) = (format!("k{}", rng.u32(0..6)), format!("k{}", rng.u32(0..6)));
+        let far = 33_177_117_420u64 + rng.u64(0..5);
+        match rng.u32(0..24) {
+            0 => format!("SET {key} {}", rng.u32(0..100)),
+            1 => format!("RPUSH {key} b a {}", rng.u32(0..9)),
+            2 => format!("HSET {key} f {}", rng.u32(0..9)),
+            3 => format!("SADD {key} {}", rng.u32(0..9)),
+            4 => format!("RENAME {key} {other}"),
+            5 => format!("RENAMENX {key} {other}"),
+            6 => format!("COPY {key} {other} DB {}", rng.u32(0..3)),
+            7 => format!("COPY {key} {other} REPLACE"),
+            8 => format!("MOVE {key} {}", rng.u32(0..3)),
+            9 => format!("SELECT {}", rng.u32(0..3)),
+            10 => format!("SWAPDB {} {}", rng.u32(0..3), rng.u32(0..3)),
+            11 => format!("EXPIREAT {key} {far} {}", ["NX", "XX", "GT", "LT", ""][rng.usize(0..5)]),
+            12 => format!("PEXPIREAT {key} {far}000"),
+            13 => format!("PERSIST {key}"),
+            14 => format!("EXPIRETIME {key}"),
+            15 => format!("DEL {key} {other}"),
+            16 => format!("EXISTS {key} {other}"),
+            17 => format!("TYPE {key}"),
+            18 => format!("OBJECT ENCODING {key}"),
+            19 => format!("SORT {key} ALPHA STORE {other}"),
+            20 => format!("GETEX {key} EXAT {far}"),
+            21 if rng.u32(0..20) == 0 => "FLUSHDB".into(),
+            22 => format!("EXPIRE {key} -1"),
+            _ => "DBSIZE".into(),
+        }
+    });
+}
