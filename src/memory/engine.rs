@@ -42,8 +42,8 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
-        // Eight per core: two cores at work on random keys then rarely want the same one.
-        EngineConfig { databases: 16, max_memory: 0, eviction: Eviction::Lru, shards: 8 * cores }
+        // Sixteen per core: two cores at work on random keys then rarely want the same one.
+        EngineConfig { databases: 16, max_memory: 0, eviction: Eviction::Lru, shards: 16 * cores }
     }
 }
 
