@@ -26,7 +26,10 @@ fn main() {
         for percent in SIZES_PERCENT {
             let entries = (distinct * percent / 100).max(10);
             let ratios = measure(trace, entries);
-            println!("{name:<12} {percent:>4}% {entries:>9} | {}", columns(&ratios.map(|r| format!("{r:.2}"))));
+            println!(
+                "{name:<12} {percent:>4}% {entries:>9} | {}",
+                columns(&ratios.map(|r| format!("{r:.2}")))
+            );
             (0..ratios.len()).for_each(|i| sums[i] += ratios[i]);
             rows += 1;
         }

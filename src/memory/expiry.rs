@@ -2,7 +2,7 @@
 
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
-use super::fault::{Fault, SYNTAX};
+use super::fault::{Fault, SYNTAX, quoted};
 use super::keyspace::{Entry, NEVER};
 use super::number::{int_arg, integer};
 
@@ -71,7 +71,7 @@ impl Conditions {
                 b"gt" => conditions.gt = true,
                 b"lt" => conditions.lt = true,
                 _ => {
-                    let text = format!("ERR Unsupported option {}", String::from_utf8_lossy(option));
+                    let text = format!("ERR Unsupported option {}", quoted(option));
                     return Err(Fault(text.into()));
                 }
             }

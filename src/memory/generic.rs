@@ -4,7 +4,7 @@ use super::commands::{KeyArgs, Row};
 use super::engine::{Ctx, Eviction};
 use super::fault::{DB_RANGE, Fault, NO_SUCH_KEY, SYNTAX};
 use super::keyspace::NEVER;
-use super::number::int_arg;
+use super::number::{int_arg, int32_arg};
 use super::value::Value;
 
 /// The commands.
@@ -103,7 +103,7 @@ fn copy(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn database(ctx: &Ctx, text: &[u8]) -> Result<usize, Fault> {
-    let number = int_arg(text)?;
+    let number = int32_arg(text)?;
     usize::try_from(number).ok().filter(|&number| number < ctx.config.databases).ok_or(DB_RANGE)
 }
 

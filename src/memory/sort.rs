@@ -152,13 +152,20 @@ fn sorted(
     }
     items.sort_by(|a, b| {
         let order = if options.alpha {
-            a.text.cmp(&b.text)
+            compare(a.text.as_deref(), b.text.as_deref(), options.store.is_some())
         } else {
             a.score.total_cmp(&b.score).then_with(|| a.element.cmp(&b.element))
         };
         if options.descending { order.reverse() } else { order }
     });
     Ok(items.into_iter().map(|item| item.element).collect())
+}
+
+/// As Redis compares: what is stored by all bytes, what is only shown like C strings, which end at a zero
+/// byte. What is missing comes first.
+fn compare(a: Option<&[u8]>, b: Option<&[u8]>, whole: bool) -> std::cmp::Ordering {
+    let shown = |text: &'_ [u8]| text.iter().take_while(|&&b| whole || b != 0).count();
+    a.map(|a| &a[..shown(a)]).cmp(&b.map(|b| &b[..shown(b)]))
 }
 
 fn limited(elements: Vec<Vec<u8>>, limit: Option<(i64, i64)>) -> Vec<Vec<u8>> {

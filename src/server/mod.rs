@@ -98,8 +98,9 @@ impl Server {
             tls: self.tls.clone(),
         };
         for addr in &settings.server.listen {
-            let listener =
-                Listener::bind(addr, &options).await.map_err(|error| StartError::Listen(addr.clone(), error))?;
+            let listener = Listener::bind(addr, &options)
+                .await
+                .map_err(|error| StartError::Listen(addr.clone(), error))?;
             let bound = listener.local_addr();
             info!(address = %bound, "listening");
             if let Address::Tcp { port, .. } = &bound.address

@@ -62,7 +62,8 @@ impl Core {
             }),
             "client|tracking" => return self.tracking(command, args),
             "client|caching" => {
-                let text = b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN \
+                let text =
+                    b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN \
                              or OPTOUT mode enabled";
                 return self.error(id, text);
             }
@@ -144,7 +145,9 @@ impl Core {
             let text = String::from_utf8_lossy(value).into_owned();
             match &what[..] {
                 b"id" => match integer(value) {
-                    Some(wanted) if wanted > 0 => filters.push(Box::new(move |client| client.id as i64 == wanted)),
+                    Some(wanted) if wanted > 0 => {
+                        filters.push(Box::new(move |client| client.id as i64 == wanted))
+                    }
                     Some(_) => return self.error(id, b"ERR client-id should be greater than 0"),
                     None => return self.error(id, b"ERR client-id should be greater than 0"),
                 },
@@ -156,7 +159,9 @@ impl Core {
                 b"laddr" => filters.push(Box::new(move |client| client.laddr == text)),
                 b"user" if value == b"default" => {}
                 b"user" => {
-                    self.answer(id, Served::Local, |writer| writer.error(&format!("ERR No such user '{text}'")));
+                    self.answer(id, Served::Local, |writer| {
+                        writer.error(&format!("ERR No such user '{text}'"))
+                    });
                     return Flow::Next;
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
@@ -234,7 +239,13 @@ impl Core {
                     digits.len(),
                     how.len()
                 );
-                self.forward_as(id, raw.as_bytes(), Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Never);
+                self.forward_as(
+                    id,
+                    raw.as_bytes(),
+                    Owed::Lane(Shape::Plain),
+                    Served::Forwarded,
+                    Retry::Never,
+                );
             }
             None => self.answer(id, Served::Local, |writer| writer.int(0)),
         }
@@ -279,7 +290,10 @@ impl Core {
         if !args[2].eq_ignore_ascii_case(b"on") {
             return self.error(command.id, b"ERR syntax error");
         }
-        self.error(command.id, b"ERR nearcache: CLIENT TRACKING is not supported yet; the proxy tracks for its clients")
+        self.error(
+            command.id,
+            b"ERR nearcache: CLIENT TRACKING is not supported yet; the proxy tracks for its clients",
+        )
     }
 }
 

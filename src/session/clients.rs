@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
@@ -215,7 +217,9 @@ impl Clients {
     pub fn close_idle(&self, idle: Nanos, now: Nanos) -> usize {
         let silent = |client: &Client| {
             let flags = *client.flags.lock();
-            !flags.blocked && !flags.subscriber && !flags.monitor
+            !flags.blocked
+                && !flags.subscriber
+                && !flags.monitor
                 && now.saturating_sub(client.active.load(Relaxed)) > idle
         };
         let late: Vec<_> = self.all().into_iter().filter(|client| silent(client)).collect();

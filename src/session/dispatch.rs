@@ -170,7 +170,8 @@ impl Core {
         }
         let name = args[0].to_ascii_lowercase();
         let passes = |listed: &String| listed.as_bytes() == name;
-        let listed = self.settings.upstream.as_ref().is_some_and(|up| up.passthrough_commands.iter().any(passes));
+        let listed =
+            self.settings.upstream.as_ref().is_some_and(|up| up.passthrough_commands.iter().any(passes));
         if listed && self.transaction.is_none() {
             self.forward_as(UNLISTED, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Never);
             return Flow::Next;
@@ -205,7 +206,9 @@ impl Core {
             ("unwatch", _) if self.watching.is_none() => {
                 self.answer(command.id, Served::Local, |writer| writer.ok());
             }
-            ("unwatch", _) => return self.job(Job::Watch { raw: Bytes::copy_from_slice(raw), unwatch: true }),
+            ("unwatch", _) => {
+                return self.job(Job::Watch { raw: Bytes::copy_from_slice(raw), unwatch: true });
+            }
             ("discard", true) => return self.discard(command),
             (_, _) => return self.exec(command),
         }
@@ -318,8 +321,7 @@ impl Core {
     }
 
     fn admin_allowed(&self, command: &Command) -> bool {
-        self.settings.server.admin_commands == AdminCommands::Allow
-            && !command.always_denied
+        self.settings.server.admin_commands == AdminCommands::Allow && !command.always_denied
     }
 
     /// Requests and replies above this go by a connection of their own.

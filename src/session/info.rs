@@ -47,7 +47,11 @@ impl Core {
             upstream_status: status,
             coherence,
             max_clients: self.settings.server.max_clients as u64,
-            memory: MemoryInfo { max: self.settings.cache.max_memory as u64, policy: "allkeys-lru", ..memory },
+            memory: MemoryInfo {
+                max: self.settings.cache.max_memory as u64,
+                policy: "allkeys-lru",
+                ..memory
+            },
             extra: &[
                 ExtraSection { name: "Clients", fields: &clients },
                 ExtraSection { name: "Upstream", fields: &upstream },

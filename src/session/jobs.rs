@@ -88,7 +88,11 @@ impl Session {
         let client = &self.core.client;
         client.flags.lock().blocked = on.is_some();
         let gauge = &self.core.shared.stats.clients.blocked_clients;
-        if on.is_some() { gauge.inc() } else { gauge.dec() }
+        if on.is_some() {
+            gauge.inc()
+        } else {
+            gauge.dec()
+        }
         *client.blocked_on.lock() = on;
     }
 
@@ -146,7 +150,11 @@ impl Session {
         match self.exchange(&mut pinned, raw).await {
             Ok(failed) => {
                 self.count_pinned(command, failed);
-                if unwatch { pinned.release() } else { self.core.watching = Some(Box::new(pinned)) }
+                if unwatch {
+                    pinned.release()
+                } else {
+                    self.core.watching = Some(Box::new(pinned))
+                }
                 Ok(())
             }
             Err(broken) => self.broken(pinned, broken, command),
@@ -356,7 +364,9 @@ impl Core {
         }
         match command::lookup(args) {
             Lookup::Known(command) => match command.class {
-                Class::Cached | Class::Lane | Class::Admin | Class::Pinned => command.subcommands().is_empty(),
+                Class::Cached | Class::Lane | Class::Admin | Class::Pinned => {
+                    command.subcommands().is_empty()
+                }
                 Class::Local => matches!(command.name, "ping" | "echo"),
                 _ => false,
             },
@@ -365,4 +375,3 @@ impl Core {
         }
     }
 }
-

@@ -110,7 +110,8 @@ impl Core {
                 name = Some(args[i + 1].to_vec());
                 i += 2;
             } else {
-                let text = format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(&args[i]));
+                let text =
+                    format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(&args[i]));
                 self.answer(id, Served::Local, |writer| writer.error(&text));
                 return Flow::Next;
             }
@@ -312,7 +313,8 @@ impl Core {
 /// The error for a name that CLIENT LIST could not show.
 pub const BAD_NAME: &[u8] = b"ERR Client names cannot contain spaces, newlines or special characters.";
 const WRONG_PASSWORD: &[u8] = b"WRONGPASS invalid username-password pair or user is disabled.";
-const HELLO_NOAUTH: &[u8] = b"NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+const HELLO_NOAUTH: &[u8] =
+    b"NOAUTH HELLO must be called with the client already authenticated, otherwise the \
 HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
 version at the same time";
 

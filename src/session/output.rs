@@ -65,7 +65,8 @@ impl Output {
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let all = self.chunks.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
-                let used = slices.iter_mut().zip(all).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
+                let used =
+                    slices.iter_mut().zip(all).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
                 ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..used]))?
             };
             if n == 0 {

@@ -62,7 +62,11 @@ impl Session {
     }
 
     /// Passes one reply on to the client, behind a fence. True if it was an error.
-    pub(super) async fn relay(&mut self, pinned: &mut Pinned, limit: Option<Duration>) -> Result<bool, Broken> {
+    pub(super) async fn relay(
+        &mut self,
+        pinned: &mut Pinned,
+        limit: Option<Duration>,
+    ) -> Result<bool, Broken> {
         let mut first = None;
         let muted = self.core.muted();
         self.receive(pinned, limit, &mut |session, chunk| {
@@ -106,7 +110,9 @@ impl Session {
                     Scan::Push(n) => {
                         take(self, &pinned.wire.read[..n]);
                         pinned.wire.read.advance(n);
-                        if let Some(len) = crate::resp::frame_len(&pinned.wire.read).map_err(WireError::from)? {
+                        if let Some(len) =
+                            crate::resp::frame_len(&pinned.wire.read).map_err(WireError::from)?
+                        {
                             pinned.wire.read.advance(len);
                             continue;
                         }
@@ -127,11 +133,17 @@ impl Session {
     }
 
     /// Waits for the upstream while the client is served and watched.
-    pub(super) fn poll_pinned(&mut self, pinned: &mut Pinned, cx: &mut Context<'_>) -> Poll<Result<Woken, Broken>> {
+    pub(super) fn poll_pinned(
+        &mut self,
+        pinned: &mut Pinned,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Woken, Broken>> {
         self.poll_client(cx)?;
         // Who waits for something that may never come is gone when its client is; other replies are
         // still delivered to a client that has only closed its sending side.
-        if (self.eof || self.core.closing) && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown) {
+        if (self.eof || self.core.closing)
+            && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown)
+        {
             return Poll::Ready(Err(End::Left.into()));
         }
         if self.core.out.len() < MAX_UNWRITTEN
@@ -168,7 +180,6 @@ impl Session {
         }
         Ok(())
     }
-
 
     /// Waits until the lane has applied everything that the upstream had executed before now. Nothing
     /// is owed by the lane when this is called, so its answer is the next event of its kind. A lane

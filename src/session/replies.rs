@@ -33,7 +33,9 @@ impl Core {
                     }
                     bytes.advance(len);
                 }
-                Event::LargeReply { seq, bytes } if self.slots.is_due(seq) => self.due(&bytes.clone(), Some(bytes)),
+                Event::LargeReply { seq, bytes } if self.slots.is_due(seq) => {
+                    self.due(&bytes.clone(), Some(bytes))
+                }
                 Event::LargeReply { seq, bytes } => self.early(seq, bytes),
                 Event::Lost { seq, loss } => self.lost(seq, loss),
                 Event::Fenced { .. } => {}
@@ -138,7 +140,9 @@ impl Core {
                 let n = int(reply).map(|n| (n + more).max(0));
                 self.write_changed(slot.muted, reply, |writer| n.map(|n| writer.int(n)));
             }
-            Owed::Numsub(more) => self.write_changed(slot.muted, reply, |writer| numsub(reply, &more, writer)),
+            Owed::Numsub(more) => {
+                self.write_changed(slot.muted, reply, |writer| numsub(reply, &more, writer))
+            }
             Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
             Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
         }
@@ -158,7 +162,12 @@ impl Core {
     }
 
     /// Writes something else in place of `reply`, or `reply` itself if there is nothing to change.
-    fn write_changed(&mut self, muted: bool, reply: &[u8], write: impl FnOnce(&mut Writer<'_>) -> Option<()>) {
+    fn write_changed(
+        &mut self,
+        muted: bool,
+        reply: &[u8],
+        write: impl FnOnce(&mut Writer<'_>) -> Option<()>,
+    ) {
         if muted {
             return;
         }
@@ -198,7 +207,9 @@ impl Core {
         for queued in &block.queued {
             let Some(element) = cursor.skip() else { break };
             match queued {
-                Queued::Upstream(shape) if self.proto == Proto::Resp2 => render_resp2(element, *shape, &mut out),
+                Queued::Upstream(shape) if self.proto == Proto::Resp2 => {
+                    render_resp2(element, *shape, &mut out)
+                }
                 Queued::Upstream(_) => out.extend_from_slice(element),
                 Queued::Select(db) => {
                     if element == b"+OK\r\n" {

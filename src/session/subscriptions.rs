@@ -89,7 +89,13 @@ impl Session {
         for topic in &topics {
             hub.subscribe(topic, client, &inbox);
         }
-        let patience = self.core.settings.upstream.as_ref().map(|up| up.down_after + up.connect_timeout).unwrap_or_default();
+        let patience = self
+            .core
+            .settings
+            .upstream
+            .as_ref()
+            .map(|up| up.down_after + up.connect_timeout)
+            .unwrap_or_default();
         let settled = poll_fn(|cx| {
             // Registered first: what settles after the look is noticed by the nudge.
             let nudged = inbox.poll_nudge(cx).is_ready();

@@ -77,7 +77,10 @@ pub async fn open_lane(
     let mut welcome = greet(wire, Proto::Resp3, who).await?;
     let info = wire.call(&[b"INFO", b"server"]).await?.text().unwrap_or_default();
     let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().to_owned()
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .unwrap_or_default()
+            .to_owned()
     };
     welcome.run_id = field("run_id");
     if welcome.version.is_empty() {

@@ -153,9 +153,8 @@ impl Hub {
     pub fn leave(&self, client: u64) {
         let topics: Vec<Topic> = {
             let state = self.state.lock();
-            let of_client = |subscription: &Subscription| {
-                subscription.subscribers.iter().any(|(id, _)| *id == client)
-            };
+            let of_client =
+                |subscription: &Subscription| subscription.subscribers.iter().any(|(id, _)| *id == client);
             state.topics.iter().filter(|(_, sub)| of_client(sub)).map(|(topic, _)| topic.clone()).collect()
         };
         topics.iter().for_each(|topic| self.unsubscribe(topic, client));
@@ -347,10 +346,8 @@ impl<'a> Feed<'a> {
     async fn ping(&mut self) -> Result<(), WireError> {
         let target = self.hub.node.target.load_full();
         self.wire.send(&[&[b"PING"]]).await?;
-        let read = tokio::time::timeout(
-            target.reply_timeout,
-            std::future::poll_fn(|cx| self.wire.poll_fill(cx)),
-        );
+        let read =
+            tokio::time::timeout(target.reply_timeout, std::future::poll_fn(|cx| self.wire.poll_fill(cx)));
         match read.await {
             Ok(Ok(n)) if n > 0 => self.apply().await,
             Ok(Err(error)) => Err(error.into()),

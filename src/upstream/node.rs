@@ -214,4 +214,3 @@ impl Events for Applied<'_> {
         self.stats.lane.commands.add(replies as u64);
     }
 }
-

@@ -196,7 +196,8 @@ impl Queue {
         }
         let before = self.unsent.len();
         let digits = itoa::Buffer::new().format(pending.db).to_owned();
-        self.unsent.extend_from_slice(format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{digits}\r\n", digits.len()).as_bytes());
+        self.unsent
+            .extend_from_slice(format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{digits}\r\n", digits.len()).as_bytes());
         pending.prefix = (self.unsent.len() - before) as u8;
         pending.swallow += 1;
         self.db = Some(pending.db);

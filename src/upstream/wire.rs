@@ -140,9 +140,10 @@ impl Reply {
             OwnedFrame::Map { data, .. } => {
                 data.iter().find(|(key, _)| key.as_str() == Some(name)).and_then(|(_, value)| scalar(value))
             }
-            OwnedFrame::Array { data, .. } => {
-                data.chunks(2).find(|pair| pair[0].as_str() == Some(name)).and_then(|pair| scalar(pair.get(1)?))
-            }
+            OwnedFrame::Array { data, .. } => data
+                .chunks(2)
+                .find(|pair| pair[0].as_str() == Some(name))
+                .and_then(|pair| scalar(pair.get(1)?)),
             _ => None,
         }
     }

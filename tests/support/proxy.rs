@@ -44,7 +44,9 @@ impl Proxy {
                     Address::Tcp { host, port } => format!("{host}:{port}").parse().ok(),
                     Address::Unix(_) => None,
                 });
-                started.send((addr.expect("a TCP address"), Arc::clone(server.shared()))).expect("the test waits");
+                started
+                    .send((addr.expect("a TCP address"), Arc::clone(server.shared())))
+                    .expect("the test waits");
                 let _ = stopped.await;
                 server.stop().await;
             });
