@@ -123,7 +123,7 @@ impl Hash {
     }
 
     /// Visits all fields.
-    pub fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+    pub fn each<'a>(&'a self, mut visit: impl FnMut(&'a [u8], &'a [u8])) {
         match self {
             Hash::Packed(packed) => {
                 let mut items = packed.iter();
@@ -149,8 +149,17 @@ impl Hash {
         }
     }
 
+    /// `nth` for many calls: a packed hash is walked but once.
+    pub fn by_number<'a>(&'a self, calls: usize) -> impl Fn(usize) -> (&'a [u8], &'a [u8]) {
+        let mut pairs = Vec::new();
+        if calls > 1 && matches!(self, Hash::Packed(_)) {
+            self.each(|field, value| pairs.push((field, value)));
+        }
+        move |index| pairs.get(index).copied().unwrap_or_else(|| self.nth(index))
+    }
+
     /// One step of a scan, see `Table::scan`; a packed hash is over after the first.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(&'a [u8], &'a [u8])) -> u64 {
         match self {
             Hash::Packed(_) => {
                 self.each(visit);

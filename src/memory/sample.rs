@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::fault::Fault;
+use crate::resp::Writer;
+
 /// Chosen indexes.
 pub enum Sample {
     /// All of so many, in order.
@@ -36,6 +39,15 @@ pub fn sample(of: usize, count: i64) -> Sample {
         chosen
     });
     Sample::Distinct(chosen.collect())
+}
+
+/// Where a reply of repeated choices ends, as long as the longest string: Redis would write until its
+/// memory is gone.
+const MAX_REPLY: usize = 512 << 20;
+
+/// Refuses a reply that has become too long. Called after each choice.
+pub fn reply_fits(w: &Writer) -> Result<(), Fault> {
+    if w.out.len() <= MAX_REPLY { Ok(()) } else { Err(Fault::new("ERR too many random elements")) }
 }
 
 impl Sample {

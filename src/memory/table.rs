@@ -170,7 +170,7 @@ impl<T: Keyed> Table<T> {
     }
 
     /// Visits the items of one bucket from `position` on; gives the next position, `SCAN_END` at the end.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&T)) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(&'a T)) -> u64 {
         if self.is_empty() || position >= SCAN_END {
             return SCAN_END;
         }
