@@ -215,6 +215,15 @@ mod tests {
             let mut all = HashMap::new();
             hash.each(|field, value| drop(all.insert(field.to_vec(), value.to_vec())));
             assert_eq!(all, model);
+            assert!(model.iter().all(|(field, value)| hash.get(field) == Some(value)));
+            for calls in [1, 2] {
+                let pick = hash.by_number(calls);
+                let picked: HashMap<_, _> = (0..hash.len()).map(pick).collect();
+                assert!(picked.len() == model.len() && picked.iter().all(|(&f, &v)| model[f] == v));
+            }
+            let (mut copy, heap) = (hash.clone(), hash.heap());
+            model.keys().for_each(|field| assert!(copy.remove(field)));
+            assert!(copy.len() == 0 && copy.heap() * 10 < heap, "{} of {heap} bytes stay", copy.heap());
         }
     }
 }

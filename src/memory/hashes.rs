@@ -197,6 +197,7 @@ fn hrandfield(ctx: &mut Ctx) -> Result<(), Fault> {
     let pick = hash.by_number(chosen.len());
     let nested = with_values && ctx.w.proto == Proto::Resp3;
     ctx.w.array(chosen.len() * if with_values && !nested { 2 } else { 1 });
+    let from = ctx.w.out.len();
     for index in chosen.iter() {
         let (field, value) = pick(index);
         if nested {
@@ -206,7 +207,7 @@ fn hrandfield(ctx: &mut Ctx) -> Result<(), Fault> {
         if with_values {
             ctx.w.bulk(value);
         }
-        reply_fits(&ctx.w)?;
+        reply_fits(&ctx.w, from)?;
     }
     Ok(())
 }

@@ -289,4 +289,51 @@ mod tests {
         set.add(b"01");
         assert_eq!((set.encoding(), set.len()), ("hashtable", model.len() + 1));
     }
+
+    #[test]
+    fn agrees_with_a_set_in_both_encodings() {
+        for range in [400, 5000] {
+            let (mut set, mut model) = (Set::default(), BTreeSet::new());
+            fastrand::seed(range);
+            for _ in 0..20_000 {
+                let mut member = fastrand::u64(0..range).to_string();
+                if range > 400 && fastrand::bool() {
+                    member.insert_str(0, "a prefix that does not fit in place: ");
+                }
+                match fastrand::u32(0..5) {
+                    0..3 => assert_eq!(set.add(member.as_bytes()), model.insert(member)),
+                    3 => assert_eq!(set.remove(member.as_bytes()), model.remove(&member)),
+                    _ if set.len() > 0 => {
+                        let index = fastrand::usize(0..set.len());
+                        let mut buffer = itoa::Buffer::new();
+                        let victim = set.nth(index).bytes(&mut buffer).to_vec();
+                        set.remove_nth(index);
+                        assert!(model.remove(std::str::from_utf8(&victim).expect("it was text")));
+                        assert!(!set.contains(&victim));
+                    }
+                    _ => {}
+                }
+                assert_eq!(set.len(), model.len());
+            }
+            assert_eq!(set.encoding(), if range == 400 { "intset" } else { "hashtable" });
+            let mut members = BTreeSet::new();
+            set.each(|member| assert!(members.insert(String::from_utf8_lossy(member).into_owned())));
+            assert_eq!(members, model);
+            assert!(set.iter().all(|member| set.has(member)));
+            let (mut copy, heap) = (set.clone(), set.heap());
+            model.iter().for_each(|member| assert!(copy.remove(member.as_bytes())));
+            assert!(copy.len() == 0 && copy.heap() * 10 < heap, "{} of {heap} bytes stay", copy.heap());
+        }
+    }
+
+    #[test]
+    fn sets_of_both_encodings_know_each_others_members() {
+        let (mut ints, mut table) = (Set::default(), Set::default());
+        ["1", "2", "-70000"].iter().for_each(|member| assert!(ints.add(member.as_bytes())));
+        ["1", "-70000", "x", "02"].iter().for_each(|member| assert!(table.add(member.as_bytes())));
+        let in_table: Vec<_> = ints.iter().map(|member| table.has(member)).collect();
+        assert_eq!(in_table, [true, true, false]);
+        assert_eq!(table.iter().filter(|&member| ints.has(member)).count(), 2);
+        assert!(!ints.has(Member::Bytes(b"02")) && ints.has(Member::Bytes(b"2")));
+    }
 }

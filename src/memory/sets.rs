@@ -4,7 +4,6 @@ use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{Fault, SYNTAX};
 use super::hashes::random_count;
-use super::lists::counted;
 use super::number::{integer, positive_arg};
 use super::sample::{reply_fits, sample};
 use super::set::{Member, Set};
@@ -183,9 +182,10 @@ fn srandmember(ctx: &mut Ctx) -> Result<(), Fault> {
     };
     let chosen = sample(set.len(), count);
     ctx.w.array(chosen.len());
+    let from = ctx.w.out.len();
     for index in chosen.iter() {
         write(&mut ctx.w, set.nth(index));
-        reply_fits(&ctx.w)?;
+        reply_fits(&ctx.w, from)?;
     }
     Ok(())
 }
@@ -288,7 +288,8 @@ fn intersection(sets: &[Option<&Set>]) -> Set {
 }
 
 fn sintercard(ctx: &mut Ctx) -> Result<(), Fault> {
-    let numkeys = counted(ctx.arg(1), "ERR numkeys should be greater than 0")?;
+    let numkeys = integer(ctx.arg(1)).and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
+    let numkeys = numkeys.ok_or(Fault::new("ERR numkeys should be greater than 0"))?;
     if numkeys > ctx.args.len() - 2 {
         return Err(Fault::new("ERR Number of keys can't be greater than number of args"));
     }

@@ -315,9 +315,9 @@ impl<T> Chunks<T> {
         item
     }
 
-    /// Frees what is not needed, but keeps one chunk in hand for the next push.
+    /// Frees what is not needed, but keeps an empty chunk in hand until the one before it is half empty.
     fn shrink(&mut self) {
-        if self.chunks.len() > self.len / CHUNK + 2 {
+        if self.chunks.len() > (self.len + CHUNK / 2) / CHUNK + 1 {
             self.chunks.pop();
         }
         if self.chunks.len() == 1 && self.len * 4 < self.chunks[0].capacity() {
