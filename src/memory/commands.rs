@@ -45,6 +45,8 @@ pub enum KeyArgs {
     DestCounted,
     /// Whatever the function finds.
     Find(fn(Args, &mut dyn FnMut(&[u8]))),
+    /// SORT's: its patterns may reach anything.
+    Sort,
     /// Every shard: the keyspace as a whole.
     All,
 }
@@ -74,6 +76,7 @@ impl KeyArgs {
                 counted(args, 2, visit);
             }
             KeyArgs::Find(find) => find(args, &mut visit),
+            KeyArgs::Sort => return super::sort::keys(args, &mut visit),
         }
         true
     }
@@ -138,6 +141,8 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::listblock::ROWS,
         super::hashes::ROWS,
         super::sets::ROWS,
+        super::dump::ROWS,
+        super::sort::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });

@@ -1,6 +1,6 @@
 //! Hashes: fields and values side by side while they are few and short, a table from then on.
 
-use super::blob::Blob;
+use super::blob::{Blob, allocated};
 use super::packed::Packed;
 use super::table::{Keyed, SCAN_END, Table, hash};
 
@@ -15,7 +15,7 @@ pub enum Hash {
     /// Field, value, field, value, …
     Packed(Packed),
     /// Many fields, or long ones.
-    Table(Table<Field>),
+    Table(Box<Table<Field>>),
 }
 
 /// A field of a table.
@@ -54,7 +54,7 @@ impl Hash {
     pub fn heap(&self) -> usize {
         match self {
             Hash::Packed(packed) => packed.heap(),
-            Hash::Table(table) => table.heap(),
+            Hash::Table(table) => allocated(size_of::<Table<Field>>()) + table.heap(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Hash {
         self.each(|field, value| {
             table.insert(hash(field), Field { name: Blob::new(field), value: Blob::new(value) });
         });
-        *self = Hash::Table(table);
+        *self = Hash::Table(Box::new(table));
     }
 }
 

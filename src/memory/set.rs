@@ -13,7 +13,7 @@ pub enum Set {
     /// Integers only, and few.
     Ints(IntSet),
     /// Anything.
-    Table(Table<Blob>),
+    Table(Box<Table<Blob>>),
 }
 
 /// A member as it is kept. An integer's text is its canonical one.
@@ -54,7 +54,7 @@ impl Set {
     pub fn heap(&self) -> usize {
         match self {
             Set::Ints(ints) => ints.heap(),
-            Set::Table(table) => table.heap(),
+            Set::Table(table) => allocated(size_of::<Table<Blob>>()) + table.heap(),
         }
     }
 
@@ -163,7 +163,7 @@ impl Set {
         self.each(|member| {
             table.insert(hash(member), Blob::new(member));
         });
-        *self = Set::Table(table);
+        *self = Set::Table(Box::new(table));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Keys of any type, databases and expiry.
 
-use super::oracle::check_table;
+use nearcache::resp::Proto;
+
+use super::oracle::{Pair, check_table};
 
 #[test]
 fn key_commands_answer_as_redis_does() {
@@ -187,5 +189,108 @@ fn a_scan_gives_every_key() {
     }
     for n in 0..1000 {
         assert_eq!(seen.iter().filter(|key| **key == format!("key:{n}")).count(), 1);
+    }
+}
+
+#[test]
+fn sort_answers_as_redis_does() {
+    check_table(
+        r#"
+        SORT none
+        RPUSH l 3 1 2 10 -1 2.5
+        SORT l
+        SORT l DESC
+        SORT l ALPHA
+        SORT l ALPHA DESC
+        SORT l LIMIT 1 2
+        SORT l LIMIT -5 2
+        SORT l LIMIT 2 -1
+        SORT l LIMIT 100 2
+        SORT l LIMIT 0 0
+        SORT l LIMIT 1
+        SORT l LIMIT a b
+        MSET w_3 1 w_1 9 w_2 5 w_10 x v_3 three v_1 one
+        SORT l BY w_*
+        SET w_10 7
+        SORT l BY w_*
+        SORT l BY w_* DESC GET v_* GET #
+        SORT l BY w_* ALPHA
+        SORT l BY nosort
+        SORT l BY nosort DESC
+        SORT l BY nosort DESC LIMIT 1 2
+        SORT l GET nostar
+        HSET h_3 weight 1 name three
+        HSET h_1 weight 2 name one
+        SORT l BY h_*->weight GET h_*->name
+        SORT l GET h_*->
+        SORT l GET h_*
+        SORT l BY w_* STORE d
+        LRANGE d 0 -1
+        SORT l GET v_* STORE d
+        LRANGE d 0 -1
+        SORT none STORE d
+        EXISTS d
+        SORT_RO l
+        SORT_RO l STORE d
+        RPUSH words b a c
+        SORT words
+        SORT words ALPHA
+        SADD s 3 1 2
+        SORT s
+        SORT s BY nosort
+        SORT s BY nosort STORE d
+        LRANGE d 0 -1
+        SET text x
+        SORT text
+        HSET h a b
+        SORT h
+        SORT l WHAT
+        SORT l STORE
+        RPUSH odd 1 ""
+        SORT odd
+        RPUSH inf inf -inf 5 0
+        SORT inf
+        "#,
+    );
+}
+
+/// Payloads travel both ways: what one has dumped the other restores.
+#[test]
+fn dumps_are_redis_s() {
+    for proto in [Proto::Resp2, Proto::Resp3] {
+        let mut pair = Pair::new(proto);
+        pair.check("DUMP none");
+        pair.check("RESTORE a 0 abc");
+        pair.check("RESTORE a 0 abcdefghijklmnopqrs");
+        pair.check("SET a 1");
+        pair.check("RESTORE a 0 abc");
+        pair.check("RESTORE a -1 abc REPLACE");
+        pair.check("RESTORE a x abc REPLACE");
+        pair.check("RESTORE a 0 abc WHAT");
+        pair.check("RESTORE a 0 abc IDLETIME -1");
+        pair.check("RESTORE a 0 abc FREQ 256");
+        pair.check("DUMP a");
+        for n in ["200", "-200", "70000", "-70000", "12345678901", "short", "012"] {
+            pair.check(&format!("SET a {n}"));
+            pair.check("DUMP a");
+        }
+        let items: Vec<String> = (-600..600).map(|n| (n * n * n).to_string()).collect();
+        let few = items[..20].join(" ");
+        let long = "x".repeat(70000) + &"y".repeat(300);
+        for (key, make) in [
+            ("s1", format!("SET s1 {long}")),
+            ("s2", "SET s2 -5".into()),
+            ("l1", format!("RPUSH l1 {} {long}", items.join(" "))),
+            ("l2", format!("RPUSH l2 {few} text {}", "z".repeat(80))),
+            ("h1", format!("HSET h1 {}", items.join(" "))),
+            ("h2", format!("HSET h2 {few}")),
+            ("t1", format!("SADD t1 {}", items.join(" "))),
+            ("t2", format!("SADD t2 {few}")),
+            ("t3", format!("SADD t3 {few} text")),
+        ] {
+            pair.check(&make);
+            pair.exchange_dumps(key);
+        }
+        pair.check_everything();
     }
 }

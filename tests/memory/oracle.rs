@@ -251,6 +251,21 @@ impl Pair {
         assert_eq!(text(&out), text(&expected), "{lines:?}");
     }
 
+    /// Dumps a key on each side and restores it on the other, in place.
+    pub fn exchange_dumps(&mut self, key: &str) {
+        let dump: Vec<Vec<u8>> = words(&format!("DUMP {key}"));
+        self.oracle.send(&dump);
+        let (theirs, ours) = (self.oracle.reply(), self.engine_reply(&dump));
+        let restore = |payload: &[u8]| {
+            let (_, at) = line(payload).expect("a bulk string");
+            let payload = payload[at..payload.len() - 2].to_vec();
+            [b"RESTORE".to_vec(), key.into(), b"0".to_vec(), payload, b"REPLACE".to_vec()]
+        };
+        assert_eq!(self.engine_reply(&restore(&theirs)), b"+OK\r\n", "{key}");
+        self.oracle.send(&restore(&ours));
+        assert_eq!(self.oracle.reply(), b"+OK\r\n", "{key}");
+    }
+
     /// Both must hold the same: every key's type, value and time.
     pub fn check_everything(&mut self) {
         self.check("~KEYS *");
