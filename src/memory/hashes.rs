@@ -49,14 +49,14 @@ fn hset(ctx: &mut Ctx, old_reply: bool) -> Result<(), Fault> {
 }
 
 fn hsetnx(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (key, field) = (ctx.arg(1), ctx.arg(2));
-    let there = ctx.keys.typed_mut::<Hash>(key)?.is_some_and(|hash| hash.get(field).is_some());
-    if !there {
-        let value = ctx.arg(3);
-        ctx.keys.typed_or_new::<Hash>(key)?.set(field, value);
+    let (key, field, value) = (ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let new = hash.get(field).is_none();
+    if new {
+        hash.set(field, value);
         ctx.keys.modified(key);
     }
-    ctx.w.int((!there).into());
+    ctx.w.int(new.into());
     Ok(())
 }
 
@@ -143,12 +143,14 @@ fn hgetall(ctx: &mut Ctx, fields: bool, values: bool) -> Result<(), Fault> {
 fn hincrby(ctx: &mut Ctx) -> Result<(), Fault> {
     let (key, field) = (ctx.arg(1), ctx.arg(2));
     let by = int_arg(ctx.arg(3))?;
-    let old = match ctx.keys.typed_mut::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+    // A new hash gets its field in any case: 0 and a number make a number.
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let old = match hash.get(field) {
         Some(value) => integer(value).ok_or(Fault::new("ERR hash value is not an integer"))?,
         None => 0,
     };
     let sum = old.checked_add(by).ok_or(OVERFLOW)?;
-    ctx.keys.typed_or_new::<Hash>(key)?.set(field, itoa::Buffer::new().format(sum).as_bytes());
+    hash.set(field, itoa::Buffer::new().format(sum).as_bytes());
     ctx.keys.modified(key);
     ctx.w.int(sum);
     Ok(())
@@ -160,12 +162,14 @@ fn hincrbyfloat(ctx: &mut Ctx) -> Result<(), Fault> {
     if by.is_infinite() {
         return Err(Fault::new("ERR value is NaN or Infinity"));
     }
-    let old = match ctx.keys.typed_mut::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+    // As above, now that the number is finite.
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let old = match hash.get(field) {
         Some(value) => LongDouble::parse(value).ok_or(Fault::new("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
     };
     let sum = old.add(by).ok_or(NAN_OR_INF)?.format();
-    ctx.keys.typed_or_new::<Hash>(key)?.set(field, sum.as_bytes());
+    hash.set(field, sum.as_bytes());
     ctx.keys.modified(key);
     ctx.w.bulk(sum.as_bytes());
     Ok(())

@@ -30,7 +30,7 @@ pub fn sample(of: usize, count: i64) -> Sample {
         return Sample::All(of);
     }
     // A shuffle's first steps; only the places that it touched are kept.
-    let mut moved: HashMap<usize, usize> = HashMap::new();
+    let mut moved: HashMap<usize, usize, ahash::RandomState> = HashMap::default();
     let chosen = (0..count).map(|i| {
         let j = fastrand::usize(i..of);
         let chosen = moved.get(&j).copied().unwrap_or(j);
