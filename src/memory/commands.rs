@@ -32,6 +32,9 @@ pub enum Access {
     Grow,
 }
 
+/// Visits the keys among a command's arguments.
+pub type FindKeys = fn(Args, &mut dyn FnMut(&[u8]));
+
 /// Which shards have to be locked.
 #[derive(Clone, Copy)]
 pub enum KeyArgs {
@@ -44,7 +47,7 @@ pub enum KeyArgs {
     /// As `Counted(2)`, and the destination at 1.
     DestCounted,
     /// Whatever the function finds.
-    Find(fn(Args, &mut dyn FnMut(&[u8]))),
+    Find(FindKeys),
     /// SORT's: its patterns may reach anything.
     Sort,
     /// Every shard: the keyspace as a whole.

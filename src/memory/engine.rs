@@ -188,6 +188,11 @@ impl Engine {
         commands::find(name).is_some()
     }
 
+    /// The names of all its commands, in upper case.
+    pub fn commands(&self) -> impl Iterator<Item = &'static str> {
+        commands::all().map(|row| row.name)
+    }
+
     /// One step of active expiry: to be called some ten times per second. Its work is bounded: at most
     /// `EXPIRE_ROUNDS` times twenty keys per shard and database, and only a shard where a tenth of
     /// what it saw had expired is looked at again.

@@ -18,6 +18,7 @@ pub const ROWS: &[Row] = &[
     Row::shrink("RENAMENX", 3, KeyArgs::TWO, |ctx| rename(ctx, true)),
     Row::write("COPY", -3, KeyArgs::TWO, copy),
     Row::shrink("MOVE", 3, KeyArgs::ONE, move_key),
+    Row::read("MEMORY", -2, KeyArgs::Range(2, 2, 1), memory),
     Row::read("OBJECT", -2, KeyArgs::Range(2, 2, 1), object),
 ];
 
@@ -117,6 +118,30 @@ fn move_key(ctx: &mut Ctx) -> Result<(), Fault> {
         ctx.keys.modified(key);
     }
     ctx.w.int(1);
+    Ok(())
+}
+
+/// MEMORY USAGE. What it counts is exact: `SAMPLES` is accepted and not needed.
+fn memory(ctx: &mut Ctx) -> Result<(), Fault> {
+    if !ctx.arg(1).eq_ignore_ascii_case(b"usage") {
+        return Err(Fault::subcommand("MEMORY", ctx.arg(1)));
+    }
+    if ctx.args.len() < 3 {
+        return Err(Fault::arity("memory|usage"));
+    }
+    match ctx.args.len() {
+        3 => {}
+        5 if ctx.arg(3).eq_ignore_ascii_case(b"samples") => {
+            if int_arg(ctx.arg(4))? < 0 {
+                return Err(SYNTAX);
+            }
+        }
+        _ => return Err(SYNTAX),
+    }
+    match ctx.keys.peek(ctx.arg(2)) {
+        Some(entry) => ctx.w.int(entry.footprint() as i64),
+        None => ctx.w.null(),
+    }
     Ok(())
 }
 

@@ -295,8 +295,8 @@ mod tests {
             if step % 61 == 0 {
                 list.validate();
                 assert!(list.iter_from(list.seek(0)).eq(&model));
-                for index in 0..model.len() {
-                    assert_eq!(list.get(list.seek(index as i64).expect("it is in range")), model[index]);
+                for (index, element) in model.iter().enumerate() {
+                    assert_eq!(list.get(list.seek(index as i64).expect("it is in range")), element);
                 }
             }
         }

@@ -231,11 +231,6 @@ struct Held<'e> {
 const LOCKED: &str = "a command's row names every key that it touches, and their shards are locked";
 
 impl Locked<'_> {
-    /// The shards that are locked.
-    pub fn set(&self) -> ShardSet {
-        self.set
-    }
-
     /// A locked shard by its number.
     pub fn shard(&mut self, index: usize) -> &mut Shard {
         let place = self.place(index);

@@ -23,10 +23,10 @@ pub fn keys(args: Args, visit: &mut dyn FnMut(&[u8])) -> bool {
         let next = args.get(i + 1);
         if args[i].eq_ignore_ascii_case(b"store") {
             next.into_iter().for_each(&mut *visit);
-        } else if args[i].eq_ignore_ascii_case(b"by") || args[i].eq_ignore_ascii_case(b"get") {
-            if next.is_some_and(|pattern| pattern.contains(&b'*')) {
-                return false;
-            }
+        }
+        let pattern = args[i].eq_ignore_ascii_case(b"by") || args[i].eq_ignore_ascii_case(b"get");
+        if pattern && next.is_some_and(|pattern| pattern.contains(&b'*')) {
+            return false;
         }
     }
     true

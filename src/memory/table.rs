@@ -23,6 +23,9 @@ pub const NONE: u32 = u32::MAX;
 /// The end of a scan, one past the last position.
 pub const SCAN_END: u64 = 1 << 32;
 
+/// Bytes that an item costs besides itself: hash, link, bucket.
+pub const SLOT_OVERHEAD: usize = 12;
+
 /// Slots of a chunk: a chunk is the largest piece that is ever allocated or copied at once.
 const CHUNK: usize = 1024;
 const MIN_BUCKETS: usize = 4;
@@ -162,11 +165,6 @@ impl<T: Keyed> Table<T> {
     /// All items, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().map(|slot| &slot.item)
-    }
-
-    /// A uniformly random index, or none when the table is empty.
-    pub fn random(&self) -> Option<u32> {
-        (!self.is_empty()).then(|| fastrand::u32(0..self.len() as u32))
     }
 
     /// Visits the items of one bucket from `position` on; gives the next position, `SCAN_END` at the end.

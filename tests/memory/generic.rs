@@ -294,3 +294,51 @@ fn dumps_are_redis_s() {
         pair.check_everything();
     }
 }
+
+#[test]
+fn time_passes_only_by_the_clock() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use nearcache::memory::{Caller, Engine, EngineConfig, Outcome};
+    use nearcache::resp::ArgVec;
+
+    let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+    let clock = now.clone();
+    let engine = Engine::new(EngineConfig::default(), Arc::new(move || clock.load(Ordering::Relaxed)));
+    let run = |line: &str| {
+        let args: ArgVec = line.split(' ').collect();
+        let mut out = bytes::BytesMut::new();
+        assert!(matches!(engine.execute(&mut Caller::default(), args.args(), &mut out), Outcome::Done));
+        String::from_utf8(out.to_vec()).expect("text")
+    };
+    run("SET a 1 PX 1000");
+    run("SET b 1");
+    now.fetch_add(1000, Ordering::Relaxed);
+    // Its last millisecond is still its own, as in Redis.
+    assert_eq!(run("PTTL a"), ":0\r\n");
+    assert_eq!(run("DBSIZE"), ":2\r\n");
+    now.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(run("DBSIZE"), ":2\r\n");
+    assert_eq!(run("GET a"), "$-1\r\n");
+    assert_eq!(run("DBSIZE"), ":1\r\n");
+    now.fetch_add(59_000, Ordering::Relaxed);
+    assert_eq!(run("OBJECT IDLETIME b"), ":60\r\n");
+    assert!(run("MEMORY USAGE b").starts_with(":8"), "some eighty bytes");
+
+    for n in 0..10_000 {
+        run(&format!("SET key:{n} {n} PX {}", 100 + n));
+    }
+    assert_eq!(engine.db_size(0), (10_001, 10_000));
+    now.fetch_add(5_100, Ordering::Relaxed);
+    let mut expired = 0;
+    for _ in 0..100 {
+        expired += engine.expire_some();
+    }
+    assert_eq!((expired, engine.db_size(0)), (5_000, (5_001, 5_000)));
+    assert_eq!(engine.counts().expired, 5_001);
+    now.fetch_add(10_000, Ordering::Relaxed);
+    // When everything has expired, one step takes it all.
+    assert_eq!(engine.expire_some(), 5_000);
+    assert_eq!(engine.db_size(0), (1, 0));
+}
