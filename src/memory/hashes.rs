@@ -231,12 +231,12 @@ fn hscan(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let start = cursor(ctx.arg(2))?;
     // Redis looks for the key before it looks at the options.
-    if ctx.keys.typed::<Hash>(key)?.is_none() {
+    let options = ScanOptions::parse(ctx, 3, false);
+    let Some(hash) = ctx.keys.typed::<Hash>(key)? else {
         write_scan_head(&mut ctx.w, 0, 0);
         return Ok(());
-    }
-    let options = ScanOptions::parse(ctx, 3, false)?;
-    let Some(hash) = ctx.keys.typed::<Hash>(key)? else { return Ok(()) };
+    };
+    let options = options?;
     let (mut found, mut at, mut seen, mut steps) = (Vec::new(), start, 0, 0);
     if let Hash::Packed(_) = hash {
         at = 0;

@@ -310,12 +310,13 @@ fn sintercard(ctx: &mut Ctx) -> Result<(), Fault> {
 fn sscan(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let start = cursor(ctx.arg(2))?;
-    if ctx.keys.typed::<Set>(key)?.is_none() {
+    // Redis looks for the key before it looks at the options.
+    let options = ScanOptions::parse(ctx, 3, false);
+    let Some(set) = ctx.keys.typed::<Set>(key)? else {
         write_scan_head(&mut ctx.w, 0, 0);
         return Ok(());
-    }
-    let options = ScanOptions::parse(ctx, 3, false)?;
-    let Some(set) = ctx.keys.typed::<Set>(key)? else { return Ok(()) };
+    };
+    let options = options?;
     let (mut found, mut at, mut seen, mut steps) = (Vec::new(), start, 0, 0);
     if let Set::Ints(_) = set {
         at = 0;

@@ -1,9 +1,11 @@
 //! Sets.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::BytesMut;
-use nearcache::memory::{Caller, Outcome};
+use nearcache::memory::{Caller, Engine, EngineConfig, Outcome};
 use nearcache::resp::{ArgVec, Proto};
 
 use super::blocking::Stage;
@@ -419,4 +421,30 @@ fn a_reply_without_end_is_refused() {
         assert_eq!(run(line), "+before\r\n-ERR the reply would be too long\r\n");
     }
     assert!(run("SRANDMEMBER s -8000").len() > (8000 * 8) << 10);
+}
+
+#[test]
+fn sets_whose_time_is_over_are_empty_to_all() {
+    let now = Arc::new(AtomicI64::new(1_000_000));
+    let clock = now.clone();
+    let config = EngineConfig { shards: 1, ..EngineConfig::default() };
+    let engine = Engine::new(config, Arc::new(move || clock.load(Ordering::Relaxed)));
+    let mut caller = Caller::default();
+    let mut run = |line: &str| {
+        let args: ArgVec = words(line).iter().collect();
+        let mut out = BytesMut::new();
+        assert!(matches!(engine.execute(&mut caller, args.args(), &mut out), Outcome::Done));
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    // Removing the first moves the last into its place, in the midst of the lookup.
+    for n in 0..20 {
+        run(&format!("SADD s{n} {n}"));
+        run(&format!("PEXPIRE s{n} {}", if n % 3 == 1 { 1000 } else { 10 }));
+    }
+    let keys: Vec<_> = (0..20).map(|n| format!("s{n}")).collect();
+    now.fetch_add(11, Ordering::Relaxed);
+    let members: Vec<_> = strings(run(&format!("SUNION {}", keys.join(" "))).as_bytes());
+    assert_eq!(members, ["1", "4", "7", "10", "13", "16", "19"]);
+    assert_eq!(run("DBSIZE"), ":7\r\n");
+    assert_eq!(run("SINTERCARD 2 s1 s2"), ":0\r\n");
 }
