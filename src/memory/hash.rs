@@ -9,7 +9,8 @@ const MAX_ENTRIES: usize = 512;
 /// The longest field or value in one (hash-max-listpack-value).
 const MAX_ITEM: usize = 64;
 
-/// The hash. A packed one keeps the order in which fields were added; a table never turns back.
+/// The hash. A packed one keeps the order in which fields were added; a table never turns back. Tables
+/// are behind a box, so that the small and many take no more room than they need.
 #[derive(Clone)]
 pub enum Hash {
     /// Field, value, field, value, …
@@ -195,6 +196,11 @@ fn find(packed: &Packed, field: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use std::collections::HashMap;
+
+    #[test]
+    fn a_small_hash_is_small() {
+        assert_eq!(size_of::<Hash>(), 32);
+    }
 
     #[test]
     fn agrees_with_a_map_in_both_encodings() {

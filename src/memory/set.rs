@@ -7,7 +7,8 @@ use super::table::{SCAN_END, Table, hash};
 /// The most integers of a set that is not a table (set-max-intset-entries).
 const MAX_INTS: usize = 512;
 
-/// The set. A table never turns back.
+/// The set. A table never turns back; it is behind a box, so that the small and many take no more room
+/// than they need.
 #[derive(Clone)]
 pub enum Set {
     /// Integers only, and few.
@@ -268,6 +269,11 @@ fn remove<T>(ints: &mut Vec<T>, at: usize) {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_small_set_is_small() {
+        assert_eq!(size_of::<Set>(), 32);
+    }
 
     #[test]
     fn integers_of_any_width_stay_in_order() {
