@@ -146,6 +146,7 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::sets::ROWS,
         super::dump::ROWS,
         super::sort::ROWS,
+        super::hlls::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });

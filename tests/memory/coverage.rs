@@ -5,13 +5,16 @@ use nearcache::resp::Proto;
 use super::oracle::{Pair, Redis, engine};
 
 /// The groups of Redis's commands that the engine has.
-const GROUPS: &[&str] = &["keyspace", "string", "bitmap", "list", "hash", "set"];
+const GROUPS: &[&str] = &["keyspace", "string", "bitmap", "list", "hash", "set", "hyperloglog"];
 
 /// Commands of these groups that are not the engine's, and why.
 const ELSEWHERE: &[&str] = &[
     // Opens connections to other servers; for cluster nodes only.
     "migrate",
     "restore-asking",
+    // Tests of Redis itself.
+    "pfdebug",
+    "pfselftest",
     // Answered by the proxy.
     "asking",
     "readonly",

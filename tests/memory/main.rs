@@ -4,6 +4,7 @@ mod blocking;
 mod coverage;
 mod generic;
 mod hashes;
+mod hlls;
 mod lists;
 mod oracle;
 mod sets;
