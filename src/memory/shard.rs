@@ -261,17 +261,34 @@ struct Held<'e> {
     shard: MutexGuard<'e, Shard>,
 }
 
+/// Why a command finds the shard of every key that it asks for.
+const LOCKED: &str = "a command's row names every key that it touches, and their shards are locked";
+
 impl Locked<'_> {
     /// A locked shard by its number.
     pub fn shard(&mut self, index: usize) -> &mut Shard {
-        let place = (self.set.0 & ((1 << index) - 1)).count_ones() as usize;
+        let place = self.place(index);
         let held = match &mut self.held {
             Holding::One(held) => Some(held),
             Holding::Many(held) => held.get_mut(place),
             Holding::None => None,
         };
-        let held = held.filter(|held| held.index == index);
-        &mut held.expect("a command's row names every key that it touches, and their shards are locked").shard
+        &mut held.filter(|held| held.index == index).expect(LOCKED).shard
+    }
+
+    /// A locked shard by its number, to be read.
+    pub fn shard_ref(&self, index: usize) -> &Shard {
+        let held = match &self.held {
+            Holding::One(held) => Some(held),
+            Holding::Many(held) => held.get(self.place(index)),
+            Holding::None => None,
+        };
+        &held.filter(|held| held.index == index).expect(LOCKED).shard
+    }
+
+    /// Where among the held ones a shard is.
+    fn place(&self, index: usize) -> usize {
+        (self.set.0 & ((1 << index) - 1)).count_ones() as usize
     }
 
     /// True when a waiter in one of the locked shards would push to a second key.

@@ -168,7 +168,7 @@ impl<T: Keyed> Table<T> {
     }
 
     /// Visits the items of one bucket from `position` on; gives the next position, `SCAN_END` at the end.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&T)) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(&'a T)) -> u64 {
         if self.is_empty() || position >= SCAN_END {
             return SCAN_END;
         }
@@ -313,9 +313,9 @@ impl<T> Chunks<T> {
         item
     }
 
-    /// Frees what is not needed, but keeps one chunk in hand for the next push.
+    /// Frees what is not needed, but keeps an empty chunk in hand until the one before it is half empty.
     fn shrink(&mut self) {
-        if self.chunks.len() > self.len / CHUNK + 2 {
+        if self.chunks.len() > (self.len + CHUNK / 2) / CHUNK + 1 {
             self.chunks.pop();
         }
         if self.chunks.len() == 1 && self.len * 4 < self.chunks[0].capacity() {

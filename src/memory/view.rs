@@ -140,6 +140,20 @@ impl<'a> Keys<'a> {
         self.typed_mut(key).transpose().unwrap_or(Err(NO_SUCH_KEY))
     }
 
+    /// Several values as one type, to be read together; a fault if any is of another type.
+    pub fn typed_each<T: Kind>(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<&T>>, Fault> {
+        for key in keys {
+            self.typed::<T>(key)?;
+        }
+        // Keys whose time was over are gone now, so nothing moves from here on.
+        let find = |key: &&[u8]| {
+            let hash = hash(key);
+            let keys = &self.locked.shard_ref(self.shards.of(hash)).dbs[self.db].keys;
+            keys.find(hash, key).map(|at| T::of(&keys.at(at).value)).transpose()
+        };
+        keys.iter().map(find).collect()
+    }
+
     /// The bytes of a string, for a command that reads.
     pub fn text(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, Fault> {
         self.get(key).map(|value| value.text().ok_or(WRONG_TYPE)).transpose()

@@ -90,11 +90,16 @@ impl<'a> ScanOptions<'a> {
 }
 
 /// A cursor and what was found.
-pub fn write_scan(w: &mut crate::resp::Writer, next: u64, found: &[Vec<u8>]) {
+pub fn write_scan(w: &mut crate::resp::Writer, next: u64, found: &[impl AsRef<[u8]>]) {
+    write_scan_head(w, next, found.len());
+    found.iter().for_each(|item| w.bulk(item.as_ref()));
+}
+
+/// A cursor, and how many items the caller will write.
+pub fn write_scan_head(w: &mut crate::resp::Writer, next: u64, found: usize) {
     w.array(2);
     w.bulk(next.to_string().as_bytes());
-    w.array(found.len());
-    found.iter().for_each(|item| w.bulk(item));
+    w.array(found);
 }
 
 /// A cursor: what C's strtoul reads, all of it.

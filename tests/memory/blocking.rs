@@ -10,7 +10,7 @@ use nearcache::resp::{ArgVec, Proto};
 use super::oracle::{Connection, Redis, engine, words};
 
 /// Several clients of each.
-struct Stage {
+pub struct Stage {
     redis: Redis,
     observer: Connection,
     engine: Arc<Engine>,
@@ -19,7 +19,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(clients: usize) -> Stage {
+    pub fn new(clients: usize) -> Stage {
         let redis = Redis::start();
         let observer = redis.connect();
         let clients = (0..clients).map(|_| (redis.connect(), Caller::default(), None)).collect();
@@ -27,7 +27,7 @@ impl Stage {
     }
 
     /// A client says something; it is answered at once, or blocks, on both sides.
-    fn say(&mut self, client: usize, line: &str) {
+    pub fn say(&mut self, client: usize, line: &str) {
         let (connection, caller, waiting) = &mut self.clients[client];
         let args: ArgVec = words(line).iter().collect();
         let mut out = BytesMut::new();
@@ -73,7 +73,15 @@ impl Stage {
         }
     }
 
-    fn transaction(&mut self, client: usize, lines: &[&str], watch: Option<&Watch>) {
+    /// As `say`, for what never blocks and is answered by chance.
+    pub fn say_unheard(&mut self, client: usize, line: &str) {
+        let (connection, caller, _) = &mut self.clients[client];
+        connection.call(line);
+        let args: ArgVec = words(line).iter().collect();
+        self.engine.execute(caller, args.args(), &mut BytesMut::new());
+    }
+
+    pub fn transaction(&mut self, client: usize, lines: &[&str], watch: Option<&Watch>) {
         let (connection, caller, _) = &mut self.clients[client];
         connection.call("MULTI");
         lines.iter().for_each(|line| drop(connection.call(line)));
@@ -84,7 +92,7 @@ impl Stage {
         assert_eq!(text(&expected), text(&out), "{lines:?}");
     }
 
-    fn watch(&mut self, client: usize, line: &str) -> Watch {
+    pub fn watch(&mut self, client: usize, line: &str) -> Watch {
         let (connection, caller, _) = &mut self.clients[client];
         connection.call(line);
         let mut watch = Watch::new(&self.engine);

@@ -208,6 +208,12 @@ impl Pair {
         }
     }
 
+    /// Runs a line whose answer is a matter of chance on both; gives Redis's reply and the engine's.
+    pub fn both(&mut self, line: &str) -> (Vec<u8>, Vec<u8>) {
+        self.history.push(line.to_string());
+        (self.oracle.call(line), self.engine_reply(&words(line)))
+    }
+
     /// What is different when a line is run on both, if anything is.
     pub fn difference(&mut self, line: &str) -> Option<String> {
         self.history.push(line.to_string());
@@ -275,6 +281,22 @@ impl Pair {
             }
         }
     }
+}
+
+/// The strings of a reply, however nested, in their order.
+pub fn strings(reply: &[u8]) -> Vec<String> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < reply.len() {
+        let (len, body) = line(&reply[at..]).expect("a whole reply");
+        let from = at + body;
+        at = from;
+        if reply[from - body] == b'$' {
+            let end = from + len.parse::<usize>().expect("no nulls here");
+            found.push(String::from_utf8_lossy(&reply[from..end]).into_owned());
+            at = end + 2;
+        }
+    }
+    found
 }
 
 /// Runs a table of lines in both protocol versions; blank lines and `#` comments are skipped.
