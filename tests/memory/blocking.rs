@@ -10,7 +10,7 @@ use nearcache::resp::{ArgVec, Proto};
 use super::oracle::{Connection, Redis, engine, words};
 
 /// Several clients of each.
-struct Stage {
+pub struct Stage {
     redis: Redis,
     observer: Connection,
     engine: Arc<Engine>,
@@ -19,7 +19,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(clients: usize) -> Stage {
+    pub fn new(clients: usize) -> Stage {
         let redis = Redis::start();
         let observer = redis.connect();
         let clients = (0..clients).map(|_| (redis.connect(), Caller::default(), None)).collect();
@@ -27,7 +27,7 @@ impl Stage {
     }
 
     /// A client says something; it is answered at once, or blocks, on both sides.
-    fn say(&mut self, client: usize, line: &str) {
+    pub fn say(&mut self, client: usize, line: &str) {
         let (connection, caller, waiting) = &mut self.clients[client];
         let args: ArgVec = words(line).iter().collect();
         let mut out = BytesMut::new();
@@ -49,7 +49,7 @@ impl Stage {
     }
 
     /// A client that waits gets its reply, the same on both sides.
-    fn hears(&mut self, client: usize) {
+    pub fn hears(&mut self, client: usize) {
         let (connection, _, waiting) = &mut self.clients[client];
         let mut blocked = waiting.take().expect("it waits");
         let given = runtime().block_on(async {
@@ -60,7 +60,7 @@ impl Stage {
     }
 
     /// The clients that wait, and no others, still do, on both sides.
-    fn still_wait(&mut self, expected: &[usize]) {
+    pub fn still_wait(&mut self, expected: &[usize]) {
         assert_eq!(self.blocked, expected.len());
         let redis = text(&self.observer.call("INFO clients"));
         assert!(redis.contains(&format!("blocked_clients:{}\r", expected.len())), "{redis}");
@@ -73,7 +73,7 @@ impl Stage {
         }
     }
 
-    fn transaction(&mut self, client: usize, lines: &[&str], watch: Option<&Watch>) {
+    pub fn transaction(&mut self, client: usize, lines: &[&str], watch: Option<&Watch>) {
         let (connection, caller, _) = &mut self.clients[client];
         connection.call("MULTI");
         lines.iter().for_each(|line| drop(connection.call(line)));

@@ -7,3 +7,4 @@ mod lists;
 mod oracle;
 mod sets;
 mod strings;
+mod zsets;
