@@ -147,6 +147,10 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::dump::ROWS,
         super::sort::ROWS,
         super::hlls::ROWS,
+        super::zsets::ROWS,
+        super::zsetranges::ROWS,
+        super::zsetops::ROWS,
+        super::zsetblock::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });

@@ -56,8 +56,12 @@ mod value;
 mod view;
 mod watch;
 mod whole;
+mod zorder;
 mod zset;
 mod zsetblock;
+mod zsetops;
+mod zsetranges;
+mod zsets;
 
 pub use block::Blocked;
 pub use engine::{Caller, Clock, Engine, EngineConfig, Eviction, Outcome, unblocked_error};

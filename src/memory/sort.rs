@@ -230,9 +230,14 @@ fn store(ctx: &mut Ctx, target: &[u8], elements: &[Vec<u8>], gets: &[&[u8]]) {
 }
 
 /// Visits a sorted set's members from the highest score down.
-pub fn each_scored(_zset: &ZSet, _visit: impl FnMut(&[u8], f64)) {}
+pub fn each_scored(zset: &ZSet, mut visit: impl FnMut(&[u8], f64)) {
+    zset.iter(zset.len().saturating_sub(1), zset.len(), true)
+        .for_each(|(member, score)| visit(member, score));
+}
 
 /// A sorted set of these members; none if one is there twice or a score is no number.
-pub fn from_scored(_pairs: Vec<(Vec<u8>, f64)>) -> Option<Value> {
-    None
+pub fn from_scored(pairs: Vec<(Vec<u8>, f64)>) -> Option<Value> {
+    let mut zset = ZSet::default();
+    let sound = pairs.iter().all(|(member, score)| !score.is_nan() && zset.set(member, *score));
+    (sound && !zset.is_empty()).then(|| zset.into_value())
 }

@@ -49,7 +49,7 @@ impl Stage {
     }
 
     /// A client that waits gets its reply, the same on both sides.
-    fn hears(&mut self, client: usize) {
+    pub fn hears(&mut self, client: usize) {
         let (connection, _, waiting) = &mut self.clients[client];
         let mut blocked = waiting.take().expect("it waits");
         let given = runtime().block_on(async {
@@ -60,7 +60,7 @@ impl Stage {
     }
 
     /// The clients that wait, and no others, still do, on both sides.
-    fn still_wait(&mut self, expected: &[usize]) {
+    pub fn still_wait(&mut self, expected: &[usize]) {
         assert_eq!(self.blocked, expected.len());
         let redis = text(&self.observer.call("INFO clients"));
         assert!(redis.contains(&format!("blocked_clients:{}\r", expected.len())), "{redis}");

@@ -5,7 +5,7 @@ use nearcache::resp::Proto;
 use super::oracle::{Pair, Redis, engine};
 
 /// The groups of Redis's commands that the engine has.
-const GROUPS: &[&str] = &["keyspace", "string", "bitmap", "list", "hash", "set", "hyperloglog"];
+const GROUPS: &[&str] = &["keyspace", "string", "bitmap", "list", "hash", "set", "sortedset", "hyperloglog"];
 
 /// Commands of these groups that are not the engine's, and why.
 const ELSEWHERE: &[&str] = &[

@@ -248,6 +248,18 @@ fn sort_answers_as_redis_does() {
         SORT l STORE
         RPUSH odd 1 ""
         SORT odd
+        ZADD z 3 1 2 2 1 3
+        SORT z
+        SORT z DESC
+        SORT z BY nosort
+        SORT z BY nosort DESC
+        SORT z BY nosort DESC LIMIT 0 2
+        SORT z BY nosort LIMIT 1 1
+        SORT z BY w_* GET # GET v_*
+        SORT z BY nosort STORE d
+        LRANGE d 0 -1
+        # Redis has made a skiplist of it meanwhile; that shows in OBJECT ENCODING only.
+        DEL z
         RPUSH inf inf -inf 5 0
         SORT inf
         "#,
@@ -287,6 +299,11 @@ fn dumps_are_redis_s() {
             ("t1", format!("SADD t1 {}", items.join(" "))),
             ("t2", format!("SADD t2 {few}")),
             ("t3", format!("SADD t3 {few} text")),
+            ("z1", "ZADD z1 1 a 2.5 b -inf c inf d 0.1 e".into()),
+            (
+                "z2",
+                format!("ZADD z2 {}", (0..300).map(|n| format!(" {} m{n}", n * n - 50)).collect::<String>()),
+            ),
         ] {
             pair.check(&make);
             pair.exchange_dumps(key);

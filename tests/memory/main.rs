@@ -9,3 +9,4 @@ mod lists;
 mod oracle;
 mod sets;
 mod strings;
+mod zsets;
