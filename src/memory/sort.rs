@@ -38,6 +38,7 @@ struct Options<'a> {
     alpha: bool,
     limit: Option<(i64, i64)>,
     by: Option<&'a [u8]>,
+    unsorted: bool,
     gets: Vec<&'a [u8]>,
     store: Option<&'a [u8]>,
 }
@@ -61,6 +62,8 @@ impl<'a> Options<'a> {
                 }
                 (b"by", Some(pattern)) => {
                     options.by = Some(pattern);
+                    // A pattern without a star says not to sort, and a later one does not unsay it.
+                    options.unsorted |= !pattern.contains(&b'*');
                     i += 1;
                 }
                 (b"get", Some(pattern)) => {
@@ -85,8 +88,7 @@ struct Item {
 fn sort(ctx: &mut Ctx, read_only: bool) -> Result<(), Fault> {
     let mut options = Options::parse(ctx, read_only)?;
     let mut by = options.by;
-    // A pattern without a star says not to sort.
-    let mut unsorted = by.is_some_and(|pattern| !pattern.contains(&b'*'));
+    let mut unsorted = options.unsorted;
     let (mut elements, in_order, is_set) = match ctx.keys.get(ctx.args.get(1).unwrap_or_default()) {
         None => (Vec::new(), false, false),
         Some(value) => elements(value)?,
@@ -142,8 +144,7 @@ fn sorted(
             (true, text) => (0.0, text),
             (false, None) => (0.0, None),
             (false, Some(text)) => {
-                // C's strtod makes zero of nothing.
-                let score = if text.is_empty() { Some(0.0) } else { double(&text) };
+                let score = weight_of(&text);
                 let bad = Fault::new("ERR One or more scores can't be converted into double");
                 (score.ok_or(bad)?, None)
             }
@@ -159,6 +160,15 @@ fn sorted(
         if options.descending { order.reverse() } else { order }
     });
     Ok(items.into_iter().map(|item| item.element).collect())
+}
+
+/// A number as C's strtod reads it: spaces may come first, a zero byte ends it, nothing is zero.
+fn weight_of(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
+    match &text[..end] {
+        [] => Some(0.0),
+        text => double(text.trim_ascii_start()),
+    }
 }
 
 /// As Redis compares: what is stored by all bytes, what is only shown like C strings, which end at a zero
