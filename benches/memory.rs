@@ -1,5 +1,7 @@
 //! What one command costs in the memory engine, without network, and what a second thread adds.
 
+#![allow(missing_docs, reason = "criterion's macros make functions without")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -116,10 +116,10 @@ pub fn raise(bytes: &mut Vec<u8>, register: usize, value: u8) -> Result<bool, Co
     if is_dense(bytes) {
         return Ok(raise_dense(bytes, register, value));
     }
-    if value <= RUN_MAX_VALUE {
-        if let Some(changed) = raise_sparse(bytes, register, value)? {
-            return Ok(changed);
-        }
+    if value <= RUN_MAX_VALUE
+        && let Some(changed) = raise_sparse(bytes, register, value)?
+    {
+        return Ok(changed);
     }
     to_dense(bytes)?;
     Ok(raise_dense(bytes, register, value))

@@ -227,11 +227,11 @@ impl Shards {
             let mut locked = self.lock(ShardSet::default().with(index));
             let shard = locked.shard(index);
             let mut value = None;
-            if let Some((accessed, db, at)) = shard.oldest() {
-                if now.wrapping_sub(accessed) >= second {
-                    shard.counts.evicted += 1;
-                    value = Some(super::view::remove_telling(shard, db, at));
-                }
+            if let Some((accessed, db, at)) = shard.oldest()
+                && now.wrapping_sub(accessed) >= second
+            {
+                shard.counts.evicted += 1;
+                value = Some(super::view::remove_telling(shard, db, at));
             }
             let oldest = shard.oldest().map_or(NOTHING, |(accessed, ..)| accessed.min(NOTHING - 1));
             self.cells[index].0.oldest.store(oldest, Ordering::Relaxed);
