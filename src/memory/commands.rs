@@ -32,6 +32,9 @@ pub enum Access {
     Grow,
 }
 
+/// Visits the keys among a command's arguments.
+pub type FindKeys = fn(Args, &mut dyn FnMut(&[u8]));
+
 /// Which shards have to be locked.
 #[derive(Clone, Copy)]
 pub enum KeyArgs {
@@ -44,7 +47,9 @@ pub enum KeyArgs {
     /// As `Counted(2)`, and the destination at 1.
     DestCounted,
     /// Whatever the function finds.
-    Find(fn(Args, &mut dyn FnMut(&[u8]))),
+    Find(FindKeys),
+    /// SORT's: its patterns may reach anything.
+    Sort,
     /// Every shard: the keyspace as a whole.
     All,
 }
@@ -74,6 +79,7 @@ impl KeyArgs {
                 counted(args, 2, visit);
             }
             KeyArgs::Find(find) => find(args, &mut visit),
+            KeyArgs::Sort => return super::sort::keys(args, &mut visit),
         }
         true
     }
@@ -127,8 +133,25 @@ impl Row {
 const LONGEST: usize = 24;
 
 static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> = LazyLock::new(|| {
-    let families: &[&'static [Row]] =
-        &[super::generic::ROWS, super::expiry::ROWS, super::whole::ROWS, super::strings::ROWS];
+    let families: &[&'static [Row]] = &[
+        super::generic::ROWS,
+        super::expiry::ROWS,
+        super::whole::ROWS,
+        super::strings::ROWS,
+        super::bits::ROWS,
+        super::lcs::ROWS,
+        super::lists::ROWS,
+        super::listblock::ROWS,
+        super::hashes::ROWS,
+        super::sets::ROWS,
+        super::dump::ROWS,
+        super::sort::ROWS,
+        super::hlls::ROWS,
+        super::zsets::ROWS,
+        super::zsetranges::ROWS,
+        super::zsetops::ROWS,
+        super::zsetblock::ROWS,
+    ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });
 

@@ -2,8 +2,8 @@
 
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
-use super::fault::{Fault, SYNTAX};
-use super::keyspace::NEVER;
+use super::fault::{Fault, SYNTAX, quoted};
+use super::keyspace::{Entry, NEVER};
 use super::number::{int_arg, integer};
 
 /// The commands.
@@ -71,7 +71,7 @@ impl Conditions {
                 b"gt" => conditions.gt = true,
                 b"lt" => conditions.lt = true,
                 _ => {
-                    let text = format!("ERR Unsupported option {}", String::from_utf8_lossy(option));
+                    let text = format!("ERR Unsupported option {}", quoted(option));
                     return Err(Fault(text.into()));
                 }
             }
@@ -134,10 +134,10 @@ fn persist(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
-    let answer = match ctx.keys.expiry(ctx.arg(1)) {
+    let answer = match ctx.keys.look(ctx.arg(1)).map(Entry::expires) {
         None => -2,
-        Some(NEVER) => -1,
-        Some(time) => {
+        Some(None) => -1,
+        Some(Some(time)) => {
             let time = if relative { (time - ctx.keys.now).max(0) } else { time };
             if unit == Unit::Seconds { (time + 500) / 1000 } else { time }
         }
@@ -147,28 +147,33 @@ fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
 }
 
 /// The timeout of a blocking command: seconds, fractions allowed, 0 for none.
-pub fn timeout(text: &[u8]) -> Result<Option<std::time::Duration>, Fault> {
-    let bad = Fault::new("ERR timeout is not a float or out of range");
-    let seconds = super::longdouble::LongDouble::parse(text).ok_or(bad.clone())?;
-    let seconds = seconds.to_f64();
-    if seconds * 1000.0 > i64::MAX as f64 {
-        return Err(Fault::new("ERR timeout is out of range"));
-    }
-    if seconds < 0.0 {
+pub fn timeout(text: &[u8], now: i64) -> Result<Option<std::time::Duration>, Fault> {
+    let seconds = super::longdouble::LongDouble::parse(text)
+        .ok_or(Fault::new("ERR timeout is not a float or out of range"))?
+        .to_f64();
+    let milliseconds = (seconds * 1000.0).ceil();
+    // What does not fit turns negative in Redis.
+    if milliseconds < 0.0 || milliseconds >= i64::MAX as f64 {
         return Err(Fault::new("ERR timeout is negative"));
     }
-    if seconds.is_nan() {
-        return Err(bad);
+    duration(milliseconds as i64, now)
+}
+
+/// Milliseconds of waiting, 0 for no end.
+fn duration(milliseconds: i64, now: i64) -> Result<Option<std::time::Duration>, Fault> {
+    if milliseconds > i64::MAX - now {
+        return Err(Fault::new("ERR timeout is out of range"));
     }
-    let milliseconds = (seconds * 1000.0).ceil() as u64;
-    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds)))
+    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds as u64)))
 }
 
 /// `BLOCK milliseconds` of XREAD.
-pub fn timeout_ms(text: &[u8]) -> Result<Option<std::time::Duration>, Fault> {
+pub fn timeout_ms(text: &[u8], now: i64) -> Result<Option<std::time::Duration>, Fault> {
     let milliseconds = integer(text).ok_or(Fault::new("ERR timeout is not an integer or out of range"))?;
-    let milliseconds = u64::try_from(milliseconds).map_err(|_| Fault::new("ERR timeout is negative"))?;
-    Ok((milliseconds > 0).then(|| std::time::Duration::from_millis(milliseconds)))
+    if milliseconds < 0 {
+        return Err(Fault::new("ERR timeout is negative"));
+    }
+    duration(milliseconds, now)
 }
 
 /// Reads one of EX, PX, EXAT and PXAT with its number, if that is what stands at `i`.

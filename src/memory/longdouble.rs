@@ -43,6 +43,11 @@ impl LongDouble {
         parse_number(text, 10, b'e', negative)
     }
 
+    /// True for both infinities.
+    pub fn is_infinite(self) -> bool {
+        self.infinite
+    }
+
     /// The sum; none when it is not a finite number.
     pub fn add(self, other: LongDouble) -> Option<LongDouble> {
         if self.infinite || other.infinite {

@@ -8,28 +8,46 @@
 //! over in a fraction of a microsecond. Actors (a thread per shard) would cost two context switches per
 //! command and could not make MULTI atomic without locks of their own.
 //!
+//! **For a session**: keep a `Caller`; give `Engine::execute` each command and send what it wrote, or await
+//! the `Blocked` that it returns (dropping it ends the wait). Queue after MULTI what `admit_queued` lets
+//! pass, and give the queue to `Engine::transaction` at EXEC, with the `Watch` that WATCH filled. What the
+//! engine does not know (`Outcome::Unknown`) is the session's: PING, HELLO, CLIENT, pub/sub. Call
+//! `expire_some` some ten times per second.
+//!
 //! **In the order of reading**: `engine` runs commands, `commands` names them, `shard` and `view` are
 //! what they work on, `keyspace` over `table` is where keys are. `block` and `watch` are what one client
 //! waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
 //! (`lists`), so that the structure is testable without keys, locks or replies.
 
+mod bitfield;
+mod bits;
 mod blob;
 mod block;
 mod commands;
+mod dump;
 mod engine;
 mod expiry;
 mod fault;
 mod generic;
 mod glob;
 mod hash;
+mod hashes;
+mod hll;
+mod hlls;
 mod keyspace;
+mod lcs;
 mod list;
 mod listblock;
+mod lists;
 mod longdouble;
 mod number;
 mod packed;
+mod rdb;
+mod sample;
 mod set;
+mod sets;
 mod shard;
+mod sort;
 mod stream;
 mod streamblock;
 mod strings;
@@ -38,8 +56,12 @@ mod value;
 mod view;
 mod watch;
 mod whole;
+mod zorder;
 mod zset;
 mod zsetblock;
+mod zsetops;
+mod zsetranges;
+mod zsets;
 
 pub use block::Blocked;
 pub use engine::{Caller, Clock, Engine, EngineConfig, Eviction, Outcome, unblocked_error};

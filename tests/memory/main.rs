@@ -1,6 +1,12 @@
 //! The memory engine against its oracle: the same commands on a real Redis, the same bytes in reply.
 
 mod blocking;
+mod coverage;
 mod generic;
+mod hashes;
+mod hlls;
+mod lists;
 mod oracle;
+mod sets;
 mod strings;
+mod zsets;
