@@ -10,6 +10,9 @@ use crate::resp::{Args, Shape};
 use crate::stats::Served;
 use crate::upstream::{Close, Retry};
 
+/// One condition of CLIENT KILL.
+type Filter = Box<dyn Fn(&Client) -> bool>;
+
 impl Core {
     /// Executes a subcommand of CLIENT.
     pub fn client_command(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
@@ -137,7 +140,7 @@ impl Core {
         if args.len() % 2 == 1 {
             return self.error(id, b"ERR syntax error");
         }
-        let mut filters: Vec<Box<dyn Fn(&Client) -> bool>> = Vec::new();
+        let mut filters: Vec<Filter> = Vec::new();
         let me = self.client.id;
         let mut skip_me = true;
         for i in (2..args.len()).step_by(2) {

@@ -232,9 +232,8 @@ impl Core {
 
     /// True if another request may be executed now.
     pub fn may_execute(&self) -> bool {
-        !self.closing
-            && !self.lane_full
-            && !(self.barrier && !self.slots.is_empty())
+        let waits = self.closing || self.lane_full || (self.barrier && !self.slots.is_empty());
+        !waits
             && self.slots.len() < self.settings.server.max_in_flight
             && self.out.len() < super::MAX_UNWRITTEN
     }

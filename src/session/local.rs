@@ -325,11 +325,7 @@ pub fn valid_name(name: &[u8]) -> bool {
 
 /// An integer as Redis reads arguments: no sign but minus, no leading zeros, no spaces.
 pub fn integer(text: &[u8]) -> Option<i64> {
-    let canonical = match text {
-        [b'0'] => true,
-        [b'-', b'1'..=b'9', ..] | [b'1'..=b'9', ..] => true,
-        _ => false,
-    };
+    let canonical = matches!(text, [b'0'] | [b'-', b'1'..=b'9', ..] | [b'1'..=b'9', ..]);
     if !canonical {
         return None;
     }

@@ -171,7 +171,8 @@ impl Session {
 
     /// True unless what was read already has to wait.
     fn wants_read(&self) -> bool {
-        !self.eof && !self.core.closing && !(self.held && self.read.len() >= MAX_READ_AHEAD)
+        let ahead = self.held && self.read.len() >= MAX_READ_AHEAD;
+        !(self.eof || self.core.closing || ahead)
     }
 
     /// Reads once. The buffer is made only when there is something to read into it: an idle client
