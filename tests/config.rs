@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nearcache::config::{Changes, Config, Origin, Sources};
-use nearcache::settings::{AdminCommands, CacheMode, LogLevel, Secret};
+use nearcache::settings::{AdminCommands, LogFormat, LogLevel, Secret};
 use tempfile::TempDir;
 
 /// A file, variables and flags for one test.
@@ -80,13 +80,14 @@ fn the_documented_file_changes_nothing() {
 
 #[test]
 fn each_layer_overrides_the_one_before() {
-    let file = "[cache]\nmax_age = '1m'\nmax_entry = '2mb'\nadmit_after = 3\n";
-    let env = [("NEARCACHE_CACHE__MAX_ENTRY", "3mb"), ("NEARCACHE_CACHE__ADMIT_AFTER", "4"), ("OTHER", "x")];
-    let cache = Case::new(file, &env, &[("cache.admit_after", "5")]).load().settings.cache;
-    assert_eq!(cache.max_age, Duration::from_secs(60));
-    assert_eq!(cache.max_entry, 3 << 20);
-    assert_eq!(cache.admit_after, 5);
-    assert_eq!(cache.max_staleness, Duration::from_secs(1));
+    let file = "[server]\nidle_timeout = '1m'\nmax_clients = 2\nmax_in_flight = 3\n";
+    let env =
+        [("NEARCACHE_SERVER__MAX_CLIENTS", "3"), ("NEARCACHE_SERVER__MAX_IN_FLIGHT", "4"), ("OTHER", "x")];
+    let server = Case::new(file, &env, &[("server.max_in_flight", "5")]).load().settings.server;
+    assert_eq!(server.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(server.max_clients, 3);
+    assert_eq!(server.max_in_flight, 5);
+    assert_eq!(server.shutdown_grace, Duration::from_secs(10));
 }
 
 #[test]
@@ -96,9 +97,9 @@ fn texts_are_read_by_the_type_of_their_option() {
         ("NEARCACHE_SERVER__UNIX_MODE", "770"),
         ("NEARCACHE_SERVER__PASSWORD", "12345"),
         ("NEARCACHE_SERVER__ADMIN_COMMANDS", "allow"),
-        ("NEARCACHE_CACHE__VERIFY", "0.5"),
-        ("NEARCACHE_CACHE__KEEP_WARM", "false"),
-        ("NEARCACHE_CACHE__MODE", "observe"),
+        ("NEARCACHE_UPSTREAM", "rediss://h"),
+        ("NEARCACHE_UPSTREAM__TLS__INSECURE_SKIP_VERIFY", "true"),
+        ("NEARCACHE_UPSTREAM__PING_EVERY", "1s"),
         ("NEARCACHE_MAX_MEMORY", "1048576"),
         ("NEARCACHE_LOG__LEVEL", "DEBUG"),
     ];
@@ -108,9 +109,9 @@ fn texts_are_read_by_the_type_of_their_option() {
     assert_eq!(settings.server.unix_mode, Some(0o770));
     assert_eq!(settings.server.password, Some(Secret::new("12345")));
     assert_eq!(settings.server.admin_commands, AdminCommands::Allow);
-    assert_eq!(settings.cache.verify, 0.5);
-    assert!(!settings.cache.keep_warm);
-    assert_eq!(settings.cache.mode, CacheMode::Observe);
+    let upstream = settings.upstream.expect("given");
+    assert!(upstream.tls.expect("rediss").insecure_skip_verify);
+    assert_eq!(upstream.ping_every, Duration::from_secs(1));
     assert_eq!(settings.cache.max_memory, 1 << 20);
     assert_eq!(settings.log.level, LogLevel::Debug);
 }
@@ -155,12 +156,12 @@ fn login_and_database_come_from_the_url_or_the_options() {
 #[test]
 fn unknown_options_name_the_nearest() {
     assert_eq!(
-        file_error("[cache]\nenabled = true\nmax_agee = '1m'\n"),
-        "n.toml:3: unknown option 'cache.max_agee'; the nearest known one is 'cache.max_age'"
+        file_error("[server]\nmax_clients = 1\nidle_timeoutt = '1m'\n"),
+        "n.toml:3: unknown option 'server.idle_timeoutt'; the nearest known one is 'server.idle_timeout'"
     );
     assert_eq!(
-        file_error("\n[cahce]\nmax_age = '1m'\n"),
-        "n.toml:3: unknown option 'cahce.max_age'; the nearest known one is 'cache.max_age'"
+        file_error("\n[cahce]\nmax_memory = '1gb'\n"),
+        "n.toml:3: unknown option 'cahce.max_memory'; the nearest known one is 'cache.max_memory'"
     );
     assert_eq!(
         file_error("max_memory = '1gb'\n"),
@@ -171,9 +172,9 @@ fn unknown_options_name_the_nearest() {
         "n.toml:2: unknown option 'server.tls.cret'; the nearest known one is 'server.tls.cert'"
     );
     assert_eq!(
-        Case::new("", &[("NEARCACHE_CACHE__MAXAGE", "1m")], &[]).error(),
-        "environment variable NEARCACHE_CACHE__MAXAGE: unknown option 'cache.maxage'; \
-         the nearest known one is 'cache.max_age'"
+        Case::new("", &[("NEARCACHE_CACHE__MAXMEMORY", "1gb")], &[]).error(),
+        "environment variable NEARCACHE_CACHE__MAXMEMORY: unknown option 'cache.maxmemory'; \
+         the nearest known one is 'cache.max_memory'"
     );
     assert_eq!(
         flag_error("server.listn", "x"),
@@ -187,17 +188,17 @@ fn unknown_options_name_the_nearest() {
 #[test]
 fn wrong_values_name_place_option_and_remedy() {
     let cases = [
-        ("[cache]\nmax_age = 300\n", "n.toml:2: cache.max_age: '300' lacks a unit; write 300s"),
+        ("[server]\nidle_timeout = 300\n", "n.toml:2: server.idle_timeout: '300' lacks a unit; write 300s"),
         ("[cache]\nmax_memory = 'lots'\n", "n.toml:2: cache.max_memory: 'lots' is not a size"),
-        ("[cache]\nmode = 'server'\n", "n.toml:2: cache.mode: 'server' is none of serve, observe"),
+        ("[log]\nformat = 'xml'\n", "n.toml:2: log.format: 'xml' is none of text, json"),
         ("[server]\nmax_clients = -1\n", "n.toml:2: server.max_clients: "),
         ("[server]\nlisten = '127.0.0.1:1'\n", "n.toml:2: server.listen: "),
         ("[server]\nlisten = [1]\n", "n.toml:2: server.listen: "),
         ("[server]\n\nlisten = ['h']\n", "n.toml:3: server.listen: 'h' has no port"),
         ("[server]\nlisten = []\n", "n.toml:2: server.listen: needs at least one address"),
         ("cache = 5\n", "n.toml:1: cache: "),
-        ("[cache]\nmax_age = \n", "n.toml:2: "),
-        ("[cache]\nenabled = true\nenabled = true\n", "n.toml:3: "),
+        ("[cache]\nmax_memory = \n", "n.toml:2: "),
+        ("[upstream]\ndb = 1\ndb = 1\n", "n.toml:3: "),
         ("[upstream]\nurl = 'http://h'\n", "n.toml:2: upstream.url: unknown scheme"),
         ("[upstream]\nreconnect_min = '9s'\n", "default: upstream.reconnect_max: must not be less"),
     ];
@@ -206,16 +207,22 @@ fn wrong_values_name_place_option_and_remedy() {
         assert!(error.starts_with(expected), "{text:?} gave {error:?}");
     }
     assert_eq!(
-        flag_error("cache.keep_warm", "yes"),
-        "command line: cache.keep_warm: 'yes' is neither true nor false"
+        flag_error("upstream.tls.insecure_skip_verify", "yes"),
+        "command line: upstream.tls.insecure_skip_verify: 'yes' is neither true nor false"
     );
     assert_eq!(
         flag_error("server.max_clients", "x"),
         "command line: server.max_clients: 'x' is not a whole number"
     );
     assert_eq!(flag_error("cache", "x"), "command line: cache: is a section, not an option");
-    assert_eq!(flag_error("cache.max_age", "0s"), "command line: cache.max_age: must be more than 0");
-    assert_eq!(flag_error("cache.verify", "NaN"), "command line: cache.verify: must be between 0.0 and 1.0");
+    assert_eq!(
+        flag_error("upstream.reply_timeout", "0s"),
+        "command line: upstream.reply_timeout: must be more than 0"
+    );
+    assert_eq!(
+        flag_error("upstream.ping_every", "9ms"),
+        "command line: upstream.ping_every: must be at least 10ms"
+    );
     assert_eq!(
         flag_error("cache.max_memory", "1kb"),
         "command line: cache.max_memory: must be at least 65536"
@@ -248,29 +255,36 @@ fn a_file_that_is_missing_is_an_error() {
 
 #[test]
 fn a_reload_applies_what_it_can_and_names_the_rest() {
-    let case =
-        Case::new("[server]\npassword = 'a'\n[cache]\nmax_age = '1m'\n", &[], &[("log.level", "warn")]);
+    let case = Case::new(
+        "[server]\npassword = 'a'\nidle_timeout = '1m'\n",
+        &[("NEARCACHE_LOG__FORMAT", "json")],
+        &[("server.max_in_flight", "7")],
+    );
     let config = case.load();
     let same = config.reload().expect("unchanged").1;
     assert_eq!(same, Changes::default());
 
     case.write(
-        "[server]\npassword = 'b'\nlisten = ['127.0.0.1:7']\n[cache]\nmax_age = '60s'\nmax_entry = '2mb'\n\
-         [log]\nlevel = 'debug'\n[upstream]\npassword = 'c'\n",
+        "[server]\npassword = 'b'\nlisten = ['127.0.0.1:7']\nidle_timeout = '60s'\nmax_in_flight = 8\n\
+         [cache]\nmax_memory = '2mb'\n[log]\nlevel = 'debug'\nformat = 'text'\n\
+         [upstream]\npassword = 'c'\nbulk_connections = 3\n",
     );
     let (reloaded, changes) = config.reload().expect("valid");
-    assert_eq!(changes.applied, ["cache.max_entry", "server.password", "upstream.password"]);
-    assert_eq!(changes.need_restart, ["server.listen"]);
+    let need_restart = ["server.listen", "upstream.bulk_connections", "log.level"];
+    assert_eq!(changes.applied, ["cache.max_memory", "server.password", "upstream.password"]);
+    assert_eq!(changes.need_restart, need_restart);
     assert_eq!(reloaded.settings.server.password, Some(Secret::new("b")));
-    assert_eq!(reloaded.settings.cache.max_entry, 2 << 20);
+    assert_eq!(reloaded.settings.cache.max_memory, 2 << 20);
     assert_eq!(reloaded.settings.server.listen, config.settings.server.listen);
-    // The flag still counts more than the file.
-    assert_eq!(reloaded.settings.log.level, LogLevel::Warn);
+    assert_eq!(reloaded.settings.log.level, LogLevel::Info);
+    // Flags and environment still count more than the file.
+    assert_eq!(reloaded.settings.server.max_in_flight, 7);
+    assert_eq!(reloaded.settings.log.format, LogFormat::Json);
     // What could not be applied is still pending, and said again.
     let (_, again) = reloaded.reload().expect("valid");
-    assert_eq!(again, Changes { applied: vec![], need_restart: vec!["server.listen".into()] });
+    assert_eq!(again, Changes { applied: vec![], need_restart: need_restart.map(String::from).into() });
 
-    case.write("[cache]\nmax_age = 'x'\n");
+    case.write("[cache]\nmax_memory = 'x'\n");
     assert!(config.reload().is_err());
 }
 
@@ -281,18 +295,19 @@ fn what_is_shown_hides_passwords_and_can_be_read_back() {
         ("upstream.password", "topsecret2"),
         ("upstream.url", "redis://u:topsecret3@h/1"),
         ("upstream.passthrough_commands", "json.get,json.set"),
-        ("cache.max_age", "90s"),
+        ("server.idle_timeout", "90s"),
     ];
-    let config = Case::new("[cache]\n\nverify = 0.25\n", &[], &flags).load();
+    let config = Case::new("[cache]\n\nmax_memory = '1gb'\n", &[], &flags).load();
     let shown = config.describe();
     assert!(!shown.contains("topsecret"), "{shown}");
     assert!(!format!("{config:?}").contains("topsecret"));
-    assert!(shown.contains("max_age = \"90s\"  # command line\n"), "{shown}");
+    assert!(shown.contains("idle_timeout = \"90s\"  # command line\n"), "{shown}");
     assert!(shown.contains("url = \"redis://u:hidden@h:6379/1\""), "{shown}");
     assert!(shown.contains("n.toml:3\n"), "{shown}");
 
     let again = Case::new(&shown, &[], &[]).load();
     assert_eq!(again.settings.cache, config.settings.cache);
+    assert_eq!(again.settings.server.idle_timeout, Some(Duration::from_secs(90)));
     assert_eq!(
         again.settings.upstream.map(|u| u.passthrough_commands),
         Some(vec!["json.get".into(), "json.set".into()])
