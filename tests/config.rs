@@ -270,7 +270,7 @@ fn a_reload_applies_what_it_can_and_names_the_rest() {
          [upstream]\npassword = 'c'\nbulk_connections = 3\n",
     );
     let (reloaded, changes) = config.reload().expect("valid");
-    let need_restart = ["server.listen", "upstream.bulk_connections", "log.level"];
+    let need_restart = ["log.level", "server.listen", "upstream.bulk_connections"];
     assert_eq!(changes.applied, ["cache.max_memory", "server.password", "upstream.password"]);
     assert_eq!(changes.need_restart, need_restart);
     assert_eq!(reloaded.settings.server.password, Some(Secret::new("b")));

@@ -17,7 +17,7 @@ pub fn render_docs() -> String {
     for (group, title) in GROUPS {
         let _ = write!(
             out,
-            "\n## {title}\n\n| command | what nearcache does | cached | note |\n|---|---|---|---|\n"
+            "\n## {title}\n\n| command | what nearcache does | cacheable | note |\n|---|---|---|---|\n"
         );
         for command in all().iter().filter(|command| command.group == group && documented(command)) {
             let (does, cached) = (does(command), cached(command.cache));
@@ -36,7 +36,7 @@ reply of a real server.
 
 | what nearcache does | means |
 |---|---|
-| answers from L1, or asks Redis | A copy that is known to be current is served without asking Redis. Otherwise the command is forwarded, and for keys in demand the reply is kept. |
+| forwards (cacheable) | As the next line. Its reply is a function of its keys, so L1 can keep it; this release does not serve from L1 yet. |
 | forwards | Redis answers, on the connection that all clients share (the lane), in each client's order. |
 | keeps the transaction | What comes between MULTI and EXEC is queued in the proxy, checked as Redis checks it, and sent together. From WATCH to EXEC, DISCARD or UNWATCH the client has an upstream connection of its own. |
 | forwards on a connection of its own | The command may wait or has a state, so the client gets an upstream connection for it. |
@@ -45,10 +45,10 @@ reply of a real server.
 | refuses | An error that names the option `admin_commands`, unless that is `allow`. |
 
 A command that is not in this file (of a module, or of a newer Redis) is forwarded on a connection of its
-own and never cached. Inside MULTI and after WATCH nothing is answered from L1.
+own.
 
-In the column *cached*, *per key* means that each key's part of the reply is kept, and that a reply is
-served from L1 only if all its parts are there.
+The column *cacheable*, and the notes that name L1, are about what is to come: L1 does not serve yet. *Per
+key* means that each key's part of the reply can be kept by itself.
 ";
 
 const ANSWERED: &str = "\
@@ -119,7 +119,7 @@ fn listed(wanted: impl Fn(&Command) -> bool) -> String {
 
 fn does(command: &Command) -> &'static str {
     match command.class {
-        Class::Cached => "answers from L1, or asks Redis",
+        Class::Cached => "forwards (cacheable)",
         Class::Lane | Class::Admin => "forwards",
         Class::Transaction => "keeps the transaction",
         Class::Pinned => "forwards on a connection of its own",
