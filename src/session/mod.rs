@@ -131,6 +131,9 @@ impl Session {
                 break end;
             }
         };
+        if let End::Closed(Close::SlowSubscriber) = end {
+            self.core.shared.stats.pubsub.subscribers_dropped.inc();
+        }
         self.core.unsubscribe_all();
         self.core.shared.buffers.change(self.charged, 0);
         end
