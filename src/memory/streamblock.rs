@@ -48,7 +48,7 @@ fn options(args: Args, now: i64) -> Result<Options, Fault> {
                 let rest = args.len() - i - 1;
                 if rest % 2 != 0 {
                     return Err(Fault::new(
-                        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be \
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be \
                          specified.",
                     ));
                 }

@@ -58,7 +58,7 @@ fn xinfo(ctx: &mut Ctx) -> Result<(), Fault> {
     let stream = ctx.keys.typed::<Stream>(key)?.ok_or(NO_SUCH_KEY)?;
     match subcommand.as_slice() {
         b"groups" => ctx.w.array(0),
-        b"stream" => describe(stream, full(ctx.args.skip(2))?, &mut ctx.w),
+        b"stream" => describe(stream, full(&ctx.args[1], ctx.args.skip(2))?, &mut ctx.w),
         _ => {
             let (group, key) = (quoted(&ctx.args[3]), quoted(key));
             let text = format!("NOGROUP No such consumer group '{group}' for key name '{key}'");
@@ -69,10 +69,8 @@ fn xinfo(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 /// Reads `[FULL [COUNT count]]` after the key: how many entries are wanted if all is.
-fn full(args: Args) -> Result<Option<usize>, Fault> {
+fn full(subcommand: &[u8], args: Args) -> Result<Option<usize>, Fault> {
     const USUAL: usize = 10;
-    const WRONG: Fault =
-        Fault::new("ERR unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP.");
     let is = |i: usize, word: &str| args.get(i).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     match args.len() {
         1 => Ok(None),
@@ -81,7 +79,12 @@ fn full(args: Args) -> Result<Option<usize>, Fault> {
             Ok(0) => Ok(Some(usize::MAX)),
             count => Ok(Some(count.unwrap_or(USUAL))),
         },
-        _ => Err(WRONG),
+        _ => {
+            let given = quoted(&subcommand[..subcommand.len().min(128)]);
+            let text =
+                format!("ERR unknown subcommand or wrong number of arguments for '{given}'. Try XINFO HELP.");
+            Err(Fault(text.into()))
+        }
     }
 }
 

@@ -120,7 +120,7 @@ fn strategy(args: Args, i: usize) -> Result<(Trim, usize), Fault> {
         let count = usize::try_from(int_arg(text)?);
         Keep::Newest(count.map_err(|_| Fault::new("ERR The MAXLEN argument must be >= 0."))?)
     } else {
-        Keep::From(Id::parse_end(text, 0).ok_or(BAD_ID)?)
+        Keep::From(id_arg(text)?)
     };
     Ok((Trim { keep, about: sign == Some(b"~"), limit: 0 }, at + 1))
 }
@@ -279,11 +279,6 @@ fn xsetid(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn check_last_id(stream: &Stream, last_id: Id, added: Option<u64>) -> Result<(), Fault> {
-    if last_id < stream.max_deleted {
-        return Err(Fault::new(
-            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
-        ));
-    }
     let Some(top) = stream.entries().next_back() else { return Ok(()) };
     if last_id < top.id {
         return Err(Fault::new("ERR The ID specified in XSETID is smaller than the target stream top item"));

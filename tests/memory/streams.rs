@@ -124,6 +124,7 @@ fn stream_commands_answer_as_redis_does() {
         XINFO STREAM r FULL COUNT
         XINFO STREAM r FULL foo 1
         XINFO STREAM r foo
+        xinfo Stream r foo
         XINFO STREAM none
         XINFO STREAM none foo
         XINFO STREAM
@@ -233,6 +234,7 @@ fn stream_commands_answer_as_redis_does() {
         XREAD STREAMS a >
         XREAD STREAMS a x
         XREAD STREAMS a b 0
+        xread streams a b 0
         XREAD STREAMS a
         XREAD STREAMS
         XREAD COUNT 1
