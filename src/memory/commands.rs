@@ -151,6 +151,9 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::zsetranges::ROWS,
         super::zsetops::ROWS,
         super::zsetblock::ROWS,
+        super::streams::ROWS,
+        super::streamblock::ROWS,
+        super::streaminfo::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });

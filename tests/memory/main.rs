@@ -8,5 +8,6 @@ mod hlls;
 mod lists;
 mod oracle;
 mod sets;
+mod streams;
 mod strings;
 mod zsets;
