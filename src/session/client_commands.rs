@@ -191,7 +191,7 @@ impl Core {
             // Gone for everybody who asks after our reply, whenever its session gets to know.
             self.shared.clients.remove(client.id);
             if let Some(upstream) = self.upstream() {
-                upstream.hub.leave(client.id);
+                upstream.hub.remove_all(client.id);
             }
             client.inbox.close(Close::Killed);
         }

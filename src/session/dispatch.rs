@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::core::{Core, Mute};
+use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
@@ -17,6 +18,8 @@ pub enum Flow {
     Next,
     /// This request again, once all that is owed has been answered.
     Wait,
+    /// This request again, once the hub has passed this point: it counts subscribers.
+    Settle(u64),
     /// This first: it takes time.
     Job(Job),
 }
@@ -45,6 +48,8 @@ pub enum Job {
     Probe(Bytes),
     /// SUBSCRIBE and its kin.
     Subscribe(Vec<Topic>),
+    /// UNSUBSCRIBE and its kin.
+    Unsubscribe(Family, Vec<Topic>),
     /// MONITOR.
     Monitor,
 }
@@ -63,7 +68,7 @@ impl Core {
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => self.unknown(args, raw),
         };
-        if matches!(flow, Flow::Wait) {
+        if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
         }
         flow
@@ -118,35 +123,44 @@ impl Core {
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss),
             Class::Lane | Class::Admin => {
-                let owed = self.counted(command, args).unwrap_or(Owed::Lane(command.shape(&args)));
+                let (owed, flux) = self.counted(command, args);
+                let waited = std::mem::take(&mut self.settled);
+                if let (Some(number), false) = (flux, waited) {
+                    return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
+                }
                 self.forward(command, raw, owed, Served::Forwarded);
             }
         }
         Flow::Next
     }
 
-    /// Replies that count subscribers: all of ours are one client upstream.
-    fn counted(&self, command: &Command, args: Args<'_>) -> Option<Owed> {
-        let hub = &self.upstream()?.hub;
-        let more = |channel: &[u8], shard: bool| {
-            let (clients, upstream) = hub.receivers(channel, shard);
-            clients as i64 - upstream as i64
+    /// What is owed, and what to wait for first. In replies that count subscribers all of ours are one
+    /// client, which is made good. What is added is decided now: a client whose confirmation was sent
+    /// before now is in it exactly, and one that comes or goes meanwhile may be in it or not.
+    fn counted(&self, command: &Command, args: Args<'_>) -> (Owed, Option<u64>) {
+        let plain = |flux| (Owed::Lane(command.shape(&args)), flux);
+        let Some(Upstream { hub, .. }) = self.upstream() else { return plain(None) };
+        let publish = |shard| {
+            let (more, flux) = hub.more_receivers(&args[1], shard);
+            (Owed::Publish(more), flux)
         };
-        let own = |family: Family, channel: &[u8]| {
-            let topic = Topic { family, name: Bytes::copy_from_slice(channel) };
-            let (clients, upstream) = hub.subscribers(&topic);
-            clients as i64 - upstream as i64
+        let numsub = |family| {
+            let mut last = None;
+            let more = args.skip(2).iter().map(|name| {
+                let (more, flux) =
+                    hub.more_subscribers(&Topic { family, name: Bytes::copy_from_slice(name) });
+                last = last.max(flux);
+                more
+            });
+            (Owed::Numsub(more.collect()), last)
         };
         match command.name {
-            "publish" => Some(Owed::Publish(more(&args[1], false))),
-            "spublish" => Some(Owed::Publish(more(&args[1], true))),
-            "pubsub|numsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Channel, name)).collect()))
-            }
-            "pubsub|shardnumsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Shard, name)).collect()))
-            }
-            _ => None,
+            "publish" => publish(false),
+            "spublish" => publish(true),
+            "pubsub|numsub" => numsub(Family::Channel),
+            "pubsub|shardnumsub" => numsub(Family::Shard),
+            "pubsub|numpat" | "pubsub|channels" | "pubsub|shardchannels" => plain(hub.unsettled()),
+            _ => plain(None),
         }
     }
 

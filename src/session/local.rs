@@ -225,7 +225,7 @@ impl Core {
     pub fn unsubscribe_all(&mut self) {
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
-                upstream.hub.unsubscribe(&topic, self.client.id);
+                upstream.hub.remove(&topic, self.client.id);
             }
         }
         self.count_topics();

@@ -252,6 +252,12 @@ impl Session {
                             self.hold();
                             break;
                         }
+                        Flow::Settle(number) => {
+                            self.read.advance(std::mem::take(&mut at));
+                            self.core.end();
+                            Box::pin(self.settle(number)).await?;
+                            self.core.begin();
+                        }
                         Flow::Job(job) => {
                             self.read.advance(at + len);
                             at = 0;
