@@ -31,6 +31,7 @@ impl Session {
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
             Job::Monitor => self.monitor().await,
+            Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }
 
