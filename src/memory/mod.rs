@@ -66,7 +66,7 @@ mod zsetops;
 mod zsetranges;
 mod zsets;
 
-pub use block::Blocked;
+pub use block::{Blocked, Unblocker};
 pub use engine::{Caller, Clock, Engine, EngineConfig, Eviction, Outcome, unblocked_error};
 pub use fault::Fault;
 pub use shard::Counts;

@@ -74,6 +74,7 @@ impl Core {
             "client|help" if self.upstream().is_some() => {
                 self.forward_as(id, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Once);
             }
+            "client|help" => self.help(command),
             _ => return self.error(id, b"ERR syntax error"),
         }
         Flow::Next
@@ -193,6 +194,7 @@ impl Core {
             if let Some(upstream) = self.upstream() {
                 upstream.hub.remove_all(client.id);
             }
+            self.shared.bus.leave(client.id, &self.shared.stats);
             client.inbox.close(Close::Killed);
         }
         ended.len()
@@ -233,6 +235,11 @@ impl Core {
             return self.error(id, b"ERR value is not an integer or out of range");
         };
         let client = u64::try_from(wanted).ok().and_then(|wanted| self.shared.clients.get(wanted));
+        if let Some(unblocker) = client.as_ref().and_then(|client| client.unblock.lock().take()) {
+            let was_blocked = unblocker.unblock(how == "ERROR");
+            self.answer(id, Served::Local, |writer| writer.int(was_blocked.into()));
+            return Flow::Next;
+        }
         let blocked_on = client.and_then(|client| *client.blocked_on.lock());
         match blocked_on {
             Some(upstream_id) => {

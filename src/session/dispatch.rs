@@ -7,6 +7,7 @@ use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
+use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
 use crate::settings::AdminCommands;
 use crate::stats::{Served, UNLISTED};
@@ -52,6 +53,8 @@ pub enum Job {
     Unsubscribe(Family, Vec<Topic>),
     /// MONITOR.
     Monitor,
+    /// A blocking command of this id that found nothing in memory.
+    Blocked(Box<Blocked>, u16),
 }
 
 impl Core {
@@ -107,7 +110,7 @@ impl Core {
     }
 
     /// The one place that says where each class goes.
-    fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+    pub fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         match command.class_of(&args) {
             Class::Local => return self.local(command, args, raw),
             Class::Denied if !self.admin_allowed(command) => {
@@ -115,7 +118,7 @@ impl Core {
                              set [server] admin_commands = \"allow\" to forward it";
                 return self.reject(command.id, text);
             }
-            _ if self.upstream().is_none() => return self.without_upstream(command, args),
+            _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
             Class::PubSub => return self.subscription(command, args),
             Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
@@ -267,6 +270,9 @@ impl Core {
     }
 
     fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        if self.upstream().is_none() {
+            return self.queue_in_memory(command, args);
+        }
         let class = command.class;
         let denied = class == Class::Denied && !self.admin_allowed(command);
         let Some(transaction) = &mut self.transaction else { return Flow::Next };
@@ -299,7 +305,8 @@ impl Core {
         Flow::Next
     }
 
-    fn not_in_transaction(&mut self, command: &Command) -> Flow {
+    /// Refuses to queue a command that would not work there.
+    pub fn not_in_transaction(&mut self, command: &Command) -> Flow {
         let text = format!("ERR nearcache: '{}' is not supported inside MULTI", command.name);
         self.reject(command.id, text.as_bytes())
     }
@@ -337,17 +344,14 @@ impl Core {
         Flow::Job(Job::Pinned { cause, raw: Bytes::copy_from_slice(raw), command })
     }
 
-    fn admin_allowed(&self, command: &Command) -> bool {
+    /// Whether a command of class Denied is forwarded all the same.
+    pub fn admin_allowed(&self, command: &Command) -> bool {
         self.settings.server.admin_commands == AdminCommands::Allow && !command.always_denied
     }
 
     /// Requests and replies above this go by a connection of their own.
     pub fn bulk_threshold(&self) -> usize {
         self.settings.upstream.as_ref().map_or(usize::MAX, |upstream| upstream.bulk_threshold)
-    }
-
-    fn without_upstream(&mut self, command: &Command, _args: Args<'_>) -> Flow {
-        self.reject(command.id, b"ERR nearcache: no upstream is configured")
     }
 }
 

@@ -32,6 +32,7 @@ impl Session {
             Job::Subscribe(topics) => self.subscribe(topics).await,
             Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
             Job::Monitor => self.monitor().await,
+            Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }
 

@@ -211,6 +211,7 @@ impl Core {
     fn reset(&mut self) {
         self.transaction = None;
         self.watching = None;
+        self.watch = None;
         self.unsubscribe_all();
         self.mute = Mute::No;
         self.set_proto(Proto::Resp2);
@@ -226,6 +227,8 @@ impl Core {
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
                 upstream.hub.remove(&topic, self.client.id);
+            } else {
+                self.shared.bus.unsubscribe(&topic, self.client.id, &self.shared.stats);
             }
         }
         self.count_topics();
@@ -249,7 +252,8 @@ impl Core {
         flags.subscriber = now;
     }
 
-    fn set_proto(&mut self, proto: Proto) {
+    /// Changes the protocol version.
+    pub fn set_proto(&mut self, proto: Proto) {
         self.proto = proto;
         let version = if proto == Proto::Resp3 { 3 } else { 2 };
         self.client.resp.store(version, std::sync::atomic::Ordering::Relaxed);
@@ -257,14 +261,8 @@ impl Core {
 
     // === the rest ===
 
-    fn select(&mut self, command: &Command, args: Args<'_>, raw: &[u8]) -> Flow {
-        let Some(upstream) = self.upstream() else {
-            return match integer(&args[1]) {
-                Some(0) => self.error_free(command),
-                Some(_) => self.error(command.id, b"ERR DB index is out of range"),
-                None => self.error(command.id, b"ERR value is not an integer or out of range"),
-            };
-        };
+    fn select(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let Some(upstream) = self.upstream() else { return self.in_memory(command, args) };
         let db = integer(&args[1]).and_then(|db| u32::try_from(db).ok());
         if let Some(db) = db
             && upstream.node.lane.knows_db(db)

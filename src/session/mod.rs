@@ -10,10 +10,15 @@
 //! places, execute the requests that have come, and send. Everything that needs no waiting is done by
 //! `Core`, which knows no socket; the jobs that do need it are in `jobs`.
 
+mod bus;
 mod client_commands;
 mod clients;
+mod command_info;
+mod config_command;
 mod core;
 mod dispatch;
+mod engine;
+mod help;
 mod info;
 mod jobs;
 mod local;
@@ -22,6 +27,7 @@ mod pinned;
 mod replies;
 mod shared;
 mod slots;
+mod standalone;
 mod subscriptions;
 mod transaction;
 
@@ -36,6 +42,7 @@ use bytes::{Buf, BytesMut};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
+pub use bus::Bus;
 pub use clients::{Client, Clients};
 pub use shared::{Budget, Shared, Upstream};
 

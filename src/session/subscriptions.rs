@@ -37,13 +37,14 @@ impl Core {
     }
 
     /// The count that confirmations show: channels and patterns together, shard channels apart.
-    fn topic_count(&self, family: Family) -> usize {
+    pub(super) fn topic_count(&self, family: Family) -> usize {
         let shard = family == Family::Shard;
         self.topics.iter().filter(|topic| (topic.family == Family::Shard) == shard).count()
     }
 }
 
-fn announce(writer: &mut Writer<'_>, verb: &str, name: Option<&[u8]>, count: usize) {
+/// One confirmation.
+pub(super) fn announce(writer: &mut Writer<'_>, verb: &str, name: Option<&[u8]>, count: usize) {
     writer.push(3);
     writer.bulk(verb.as_bytes());
     match name {
