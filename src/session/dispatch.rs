@@ -162,6 +162,12 @@ impl Core {
     }
 
     fn unknown(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        if [b"POST".as_slice(), b"Host:"].iter().any(|http| args[0].eq_ignore_ascii_case(http)) {
+            // As Redis does: a browser was made to send this, and commands may be hidden in its body.
+            self.shared.stats.clients.protocol_errors.inc();
+            self.closing = true;
+            return Flow::Next;
+        }
         if !self.authenticated || self.upstream().is_none() {
             return self.reject(UNLISTED, &command::unknown_command_error(&args));
         }
