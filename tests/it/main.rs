@@ -6,4 +6,7 @@
 mod support;
 
 mod conversations;
+mod fake_upstream;
 mod fixtures;
+mod loss;
+mod wire;
