@@ -270,6 +270,9 @@ impl Core {
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
+                "info" if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") => {
+                    transaction.push(super::info::UPSTREAM_INFO, Shape::Plain, false);
+                }
                 "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),

@@ -55,9 +55,12 @@ impl Core {
         let outer = std::mem::take(&mut self.out);
         let mute = std::mem::replace(&mut self.mute, Mute::No);
         let slots = std::mem::take(&mut self.slots);
+        let sent = self.batch.mark();
         if !matches!(self.local(command, *args, b""), Flow::Next) || self.out.is_empty() {
             Writer::new(&mut self.out.tail, self.proto).error("ERR nearcache: not possible inside MULTI");
         }
+        // What would have been asked of the upstream now has no slot that its reply could go to.
+        self.batch.rewind(sent);
         out.extend_from_slice(&self.out.tail);
         self.slots = slots;
         self.mute = mute;

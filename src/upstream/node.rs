@@ -111,7 +111,7 @@ impl Node {
             let dbs = welcome.dbs.clone();
             self.welcome.store(Arc::new(welcome));
             let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };
-            let mut events = Applied { stats: &self.stats };
+            let mut events = Applied { stats: &self.stats, clock: self.clock };
             let Wire { stream, read } = wire;
             let mut connection = Connection::new(&self.lane, stream, read, patience, &mut events);
             self.stats.lane.connects.inc();
@@ -199,6 +199,7 @@ impl Backoff {
 /// Where the lane's pushes and counts go.
 struct Applied<'a> {
     stats: &'a Stats,
+    clock: Clock,
 }
 
 impl Events for Applied<'_> {
@@ -207,6 +208,10 @@ impl Events for Applied<'_> {
     }
 
     fn confirmed(&mut self, _at: Nanos) {}
+
+    fn answered(&mut self, at: Nanos, n: u64) {
+        self.stats.lane_round_trip(Duration::from_nanos(self.clock.now().saturating_sub(at)), n);
+    }
 
     fn traffic(&mut self, read: usize, written: usize, replies: usize) {
         self.stats.lane.input_bytes.add(read as u64);

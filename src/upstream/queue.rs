@@ -76,7 +76,9 @@ pub struct Batch {
 impl Batch {
     /// Adds one request; `raw` is its bytes.
     pub fn push(&mut self, raw: &[u8], pending: Pending) {
-        debug_assert_eq!(raw.len(), pending.len as usize);
+        // A request without bytes would be owed a reply that never comes, and every later reply of the
+        // lane would go to the wrong client.
+        assert!(!raw.is_empty() && raw.len() == pending.len as usize, "a request and its length");
         self.bytes.extend_from_slice(raw);
         self.pending.push(pending);
     }
@@ -84,6 +86,17 @@ impl Batch {
     /// Adds a fence: a PING whose answer says that everything before it has been applied.
     pub fn fence(&mut self, inbox: &Arc<Inbox>, seq: u64, now: Nanos) {
         self.push(PING, Pending::ping(To::Fence(Arc::clone(inbox)), seq, now));
+    }
+
+    /// Where the batch stands.
+    pub fn mark(&self) -> (usize, usize) {
+        (self.bytes.len(), self.pending.len())
+    }
+
+    /// Forgets what was added since.
+    pub fn rewind(&mut self, (bytes, pending): (usize, usize)) {
+        self.bytes.truncate(bytes);
+        self.pending.truncate(pending);
     }
 
     /// True when there is nothing to append.

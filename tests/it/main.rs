@@ -8,5 +8,6 @@ mod support;
 mod conversations;
 mod fake_upstream;
 mod fixtures;
+mod in_exec;
 mod loss;
 mod wire;
