@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bulk;
 mod conversations;
 mod fake_upstream;
 mod fixtures;
