@@ -16,6 +16,7 @@ use super::until;
 /// A running proxy with a runtime of its own.
 pub struct Proxy {
     addr: SocketAddr,
+    addrs: Vec<String>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -45,15 +46,16 @@ impl Proxy {
                     Address::Tcp { host, port } => format!("{host}:{port}").parse().ok(),
                     Address::Unix(_) => None,
                 });
+                let addrs = server.addrs().iter().map(ToString::to_string).collect::<Vec<_>>();
                 started
-                    .send((addr.expect("a TCP address"), Arc::clone(server.shared())))
+                    .send((addr.expect("a TCP address"), addrs, Arc::clone(server.shared())))
                     .expect("the test waits");
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
-        let (addr, shared) = ready.recv().expect("the proxy starts");
-        Proxy { addr, shared, stop: Some(stop), thread: Some(thread) }
+        let (addr, addrs, shared) = ready.recv().expect("the proxy starts");
+        Proxy { addr, addrs, shared, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A proxy in front of `upstream` that is connected to it.
@@ -85,6 +87,11 @@ impl Proxy {
     /// Where clients connect.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Everything it listens on, as configured.
+    pub fn addrs(&self) -> &[String] {
+        &self.addrs
     }
 
     /// A new client.
