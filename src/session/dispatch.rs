@@ -179,6 +179,12 @@ impl Core {
     }
 
     fn unknown(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        if [b"POST".as_slice(), b"Host:"].iter().any(|http| args[0].eq_ignore_ascii_case(http)) {
+            // As Redis does: a browser was made to send this, and commands may be hidden in its body.
+            self.shared.stats.clients.protocol_errors.inc();
+            self.closing = true;
+            return Flow::Next;
+        }
         if !self.authenticated || self.upstream().is_none() {
             return self.reject(UNLISTED, &command::unknown_command_error(&args));
         }
@@ -261,11 +267,11 @@ impl Core {
             return Flow::Job(Job::Exec(Box::new(transaction)));
         }
         let (bytes, swallow) = transaction.block();
-        let selects = transaction.selects;
         let block = Box::new(Block { queued: transaction.queued });
+        // What comes behind depends on the database that the block ends in, and on what of it is
+        // executed here when its reply comes.
+        self.barrier |= block.needs_care();
         self.forward_block(command.id, &bytes, Owed::Exec(block), swallow);
-        // What comes behind depends on the database that the block ends in.
-        self.barrier |= selects;
         Flow::Next
     }
 
@@ -315,6 +321,13 @@ impl Core {
 
     /// Refuses before execution; an open MULTI is spoiled by it.
     pub fn reject(&mut self, id: u16, error: &[u8]) -> Flow {
+        if self.transaction.is_some() && command::by_name(b"exec").is_some_and(|exec| exec.id == id) {
+            // EXEC itself was wrong: that ends the transaction, in words of its own.
+            (self.transaction, self.watching) = (None, None);
+            let why = error.strip_prefix(b"ERR ").unwrap_or(error);
+            self.refuse(id, &[b"EXECABORT Transaction discarded because of: ".as_slice(), why].concat());
+            return Flow::Next;
+        }
         if let Some(transaction) = &mut self.transaction {
             transaction.dirty = true;
         }
