@@ -167,6 +167,16 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
     ROWS.get(&*upper).copied()
 }
 
+/// The row of a request, if the engine has it. Of MEMORY only what is about a key is the engine's.
+pub fn of(args: Args) -> Option<&'static Row> {
+    let row = find(args.get(0)?)?;
+    let of_session = |sub: &[u8]| {
+        let all: [&[u8]; 5] = [b"doctor", b"help", b"malloc-stats", b"purge", b"stats"];
+        all.iter().any(|other| other.eq_ignore_ascii_case(sub))
+    };
+    (row.name != "MEMORY" || !args.get(1).is_some_and(of_session)).then_some(row)
+}
+
 /// All rows, in no order.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.values().copied()

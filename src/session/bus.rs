@@ -224,9 +224,7 @@ impl Core {
             }
             "pubsub|help" => self.help(command),
             _ if args.len() > 3 => {
-                let text =
-                    crate::command::unknown_subcommand_error(command.container().unwrap_or(command), &args);
-                return self.error(command.id, &text);
+                return self.wrong_subcommand(command, &args);
             }
             _ => {
                 let channels = bus.channels(family, args.get(2));

@@ -152,7 +152,10 @@ fn describe(writer: &mut Writer<'_>, command: &Command) {
     command.tips.iter().for_each(|tip| writer.bulk(tip.as_bytes()));
     writer.set(command.key_specs.len());
     command.key_specs.iter().for_each(|spec| describe_spec(writer, spec));
-    writer.set(command.subcommands().len());
+    match command.subcommands().len() {
+        0 => writer.set(0),
+        n => writer.array(n),
+    }
     command.subcommands().iter().for_each(|sub| describe(writer, sub));
 }
 

@@ -17,7 +17,7 @@ use super::{End, Session};
 use crate::command::{self, Class, Command, Lookup};
 use crate::memory::{Blocked, Caller, Counts, Engine, Eviction, Outcome, Watch};
 use crate::resp::Args;
-use crate::stats::{DatabaseInfo, KeyspaceInfo, Served, UNLISTED};
+use crate::stats::{DatabaseInfo, KeyspaceInfo, Served};
 
 /// What INFO says of the keys.
 #[derive(Clone, Default)]
@@ -312,9 +312,4 @@ impl Session {
             }
         }
     }
-}
-
-/// The id of a command that must be in the table.
-pub(super) fn id_of(name: &str) -> u16 {
-    command::by_name(name.as_bytes()).map_or(UNLISTED, |command| command.id)
 }

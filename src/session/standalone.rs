@@ -86,6 +86,17 @@ impl Core {
         });
     }
 
+    /// A subcommand with more arguments than it takes.
+    pub(super) fn wrong_subcommand(&mut self, command: &Command, args: &Args<'_>) -> Flow {
+        let container = command.container().unwrap_or(command).name.to_ascii_uppercase();
+        let given = String::from_utf8_lossy(&args[1]);
+        let text = format!(
+            "ERR unknown subcommand or wrong number of arguments for '{given}'. Try {container} HELP."
+        );
+        self.answer(command.id, Served::Local, |writer| writer.error(&text));
+        Flow::Next
+    }
+
     fn empty_array(&mut self, command: &Command) -> Flow {
         self.answer(command.id, Served::Local, |writer| writer.array(0));
         Flow::Next
@@ -111,8 +122,7 @@ impl Core {
             "slowlog|len" => self.answer(id, Served::Local, |writer| writer.int(0)),
             "slowlog|reset" => return self.error_free(command),
             _ if args.len() > 3 => {
-                let text = command::unknown_subcommand_error(command.container().unwrap_or(command), &args);
-                return self.error(id, &text);
+                return self.wrong_subcommand(command, &args);
             }
             _ if args.get(2).is_some_and(|count| integer(count).is_none_or(|count| count < -1)) => {
                 return self.error(id, b"ERR count should be greater than or equal to -1");
@@ -209,8 +219,10 @@ impl Core {
             },
             "acl|cat" => return self.acl_cat(command, args),
             "acl|genpass" => {
-                let bits = args.get(2).map_or(Some(256), integer);
-                let Some(bits) = bits.filter(|bits| (1..=4096).contains(bits)) else {
+                let Some(bits) = args.get(2).map_or(Some(256), integer) else {
+                    return self.error(id, b"ERR value is not an integer or out of range");
+                };
+                let Some(bits) = Some(bits).filter(|bits| (1..=4096).contains(bits)) else {
                     return self.error(id, BAD_GENPASS);
                 };
                 let Ok(text) = password((bits as usize).div_ceil(4)) else {
@@ -256,8 +268,7 @@ impl Core {
             return Flow::Next;
         };
         if args.len() > 3 {
-            let text = command::unknown_subcommand_error(command.container().unwrap_or(command), &args);
-            return self.error(id, &text);
+            return self.wrong_subcommand(command, &args);
         }
         let Some(category) = all.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(wanted)) else {
             let text = format!("ERR Unknown category '{}'", String::from_utf8_lossy(wanted));
