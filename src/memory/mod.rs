@@ -25,6 +25,8 @@ mod generic;
 mod glob;
 mod hash;
 mod hashes;
+mod hll;
+mod hlls;
 mod keyspace;
 mod lcs;
 mod list;

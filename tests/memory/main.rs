@@ -3,6 +3,7 @@
 mod blocking;
 mod generic;
 mod hashes;
+mod hlls;
 mod lists;
 mod oracle;
 mod sets;
