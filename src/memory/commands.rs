@@ -142,6 +142,8 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::zsetranges::ROWS,
         super::zsetops::ROWS,
         super::zsetblock::ROWS,
+        super::geo::ROWS,
+        super::geosearch::ROWS,
         super::hlls::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod generic;
+mod geo;
 mod hashes;
 mod hlls;
 mod lists;

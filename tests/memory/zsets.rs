@@ -554,9 +554,17 @@ fn who_waits_for_a_sorted_set_is_served_as_in_redis() {
     stage.still_wait(&[1]);
     stage.say(3, "RPUSH a 1");
     stage.hears(1);
-    for make in ["ZUNIONSTORE a 1 other", "ZRANGESTORE a other 0 -1", "RENAME other a", "COPY other a"] {
+    for make in [
+        "ZUNIONSTORE a 1 other",
+        "ZRANGESTORE a other 0 -1",
+        "RENAME other a",
+        "GEOADD a 1 1 place",
+        "GEOSEARCHSTORE a places FROMLONLAT 1 1 BYRADIUS 100 km",
+        "COPY other a",
+    ] {
         stage.say(3, "DEL a");
         stage.say(3, "ZADD other 1 m 2 n");
+        stage.say(3, "GEOADD places 1 1 here");
         stage.say(0, "BZMPOP 0 1 a MAX COUNT 5");
         stage.say(3, make);
         stage.hears(0);
