@@ -125,6 +125,10 @@ fn parse_type(text: &[u8]) -> Result<(bool, usize), Fault> {
 }
 
 impl Field {
+    fn sets(&self) -> bool {
+        matches!(self.action, Action::Set(_))
+    }
+
     /// The field's bits; beyond the end of the string they are zero.
     fn read(&self, bytes: &[u8]) -> u64 {
         let mut bits = 0u128;
@@ -154,6 +158,10 @@ impl Field {
         }
         match self.overflow {
             Overflow::Fail => None,
+            // A SET so far below that Redis's own distance to the top overflows comes out at the top.
+            Overflow::Saturate if self.signed && high - wanted > i128::from(i64::MAX) && self.sets() => {
+                Some(high)
+            }
             Overflow::Saturate => Some(wanted.clamp(low, high)),
             Overflow::Wrap => Some(self.value((wanted & ((1 << self.width) - 1)) as u64)),
         }

@@ -32,6 +32,9 @@ pub enum Access {
     Grow,
 }
 
+/// Visits the keys among a command's arguments.
+pub type FindKeys = fn(Args, &mut dyn FnMut(&[u8]));
+
 /// Which shards have to be locked.
 #[derive(Clone, Copy)]
 pub enum KeyArgs {
@@ -44,7 +47,9 @@ pub enum KeyArgs {
     /// As `Counted(2)`, and the destination at 1.
     DestCounted,
     /// Whatever the function finds.
-    Find(fn(Args, &mut dyn FnMut(&[u8]))),
+    Find(FindKeys),
+    /// SORT's: its patterns may reach anything.
+    Sort,
     /// Every shard: the keyspace as a whole.
     All,
 }
@@ -74,6 +79,7 @@ impl KeyArgs {
                 counted(args, 2, visit);
             }
             KeyArgs::Find(find) => find(args, &mut visit),
+            KeyArgs::Sort => return super::sort::keys(args, &mut visit),
         }
         true
     }
@@ -138,6 +144,8 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::listblock::ROWS,
         super::hashes::ROWS,
         super::sets::ROWS,
+        super::dump::ROWS,
+        super::sort::ROWS,
         super::zsets::ROWS,
         super::zsetranges::ROWS,
         super::zsetops::ROWS,

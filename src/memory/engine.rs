@@ -1,6 +1,7 @@
 //! The engine: locks what a command needs, runs it, wakes who waits, keeps memory under its limit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
@@ -41,8 +42,8 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
-        // Eight per core: two cores at work on random keys then rarely want the same one.
-        EngineConfig { databases: 16, max_memory: 0, eviction: Eviction::Lru, shards: 8 * cores }
+        // Sixteen per core: two cores at work on random keys then rarely want the same one.
+        EngineConfig { databases: 16, max_memory: 0, eviction: Eviction::Lru, shards: 16 * cores }
     }
 }
 
@@ -94,6 +95,8 @@ impl<'a> Ctx<'a> {
 /// The in-memory engine. One for the process; sessions call it from their own tasks.
 pub struct Engine {
     config: EngineConfig,
+    /// The limit now; the configuration has the first one.
+    max_memory: AtomicUsize,
     clock: Clock,
     shards: Shards,
 }
@@ -103,9 +106,8 @@ impl Engine {
     pub fn new(config: EngineConfig, clock: Clock) -> Arc<Engine> {
         let shards = config.shards.clamp(1, MAX_SHARDS).next_power_of_two();
         let config = EngineConfig { databases: config.databases.max(1), shards, ..config };
-        let evicts = config.max_memory > 0 && config.eviction == Eviction::Lru;
-        let shards = Shards::new(shards, config.databases, evicts);
-        Arc::new(Engine { config, clock, shards })
+        let shards = Shards::new(shards, config.databases, config.eviction == Eviction::Lru);
+        Arc::new(Engine { max_memory: config.max_memory.into(), config, clock, shards })
     }
 
     /// Runs one command and writes its reply.
@@ -188,12 +190,29 @@ impl Engine {
         commands::find(name).is_some()
     }
 
+    /// The names of all its commands, in upper case.
+    pub fn commands(&self) -> impl Iterator<Item = &'static str> {
+        commands::all().map(|row| row.name)
+    }
+
     /// One step of active expiry: to be called some ten times per second. Its work is bounded: at most
     /// `EXPIRE_ROUNDS` times twenty keys per shard and database, and only a shard where a tenth of
     /// what it saw had expired is looked at again.
     pub fn expire_some(&self) -> usize {
         let now = self.now();
         (0..self.shards.count()).map(|index| self.expire_shard(index, now)).sum()
+    }
+
+    /// Changes the limit (0: none), and evicts down to it. While there is none, keys are kept in the
+    /// order in which they were added rather than used.
+    pub fn set_max_memory(&self, bytes: usize) {
+        self.max_memory.store(bytes, Ordering::Relaxed);
+        self.make_room();
+    }
+
+    /// The limit.
+    pub fn max_memory(&self) -> usize {
+        self.max_memory.load(Ordering::Relaxed)
     }
 
     /// Bytes of keys, values and tables.
@@ -247,7 +266,7 @@ impl Engine {
     }
 
     fn evicts(&self) -> bool {
-        self.config.max_memory > 0 && self.config.eviction == Eviction::Lru
+        self.max_memory() > 0 && self.config.eviction == Eviction::Lru
     }
 
     fn admit(&self, row: &Row, args: Args) -> Result<(), Fault> {
@@ -285,28 +304,14 @@ impl Engine {
 
     /// Evicts until memory is under its limit. False when it is not, and nothing more can go.
     fn make_room(&self) -> bool {
-        if self.config.max_memory == 0 {
-            return true;
-        }
-        while self.shards.used() > self.config.max_memory {
-            if self.config.eviction == Eviction::Refuse || !self.evict_one() {
+        let limit = self.max_memory();
+        while limit > 0 && self.shards.used() > limit {
+            if self.config.eviction == Eviction::Refuse {
                 return false;
             }
+            let Some(value) = self.shards.evict_oldest(self.now()) else { return false };
+            Trash::from(value).free();
         }
-        true
-    }
-
-    /// Evicts the oldest key of the shard that has the oldest.
-    fn evict_one(&self) -> bool {
-        let Some(index) = self.shards.with_oldest_key(self.now()) else { return false };
-        let mut locked = self.shards.lock(ShardSet::default().with(index));
-        let shard = locked.shard(index);
-        // Another thread may have emptied it since: then there was progress all the same.
-        let Some((_, db, at)) = shard.oldest() else { return true };
-        shard.counts.evicted += 1;
-        let value = view::remove_telling(shard, db, at);
-        drop(locked);
-        Trash::from(value).free();
         true
     }
 

@@ -2,8 +2,8 @@
 
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
-use super::fault::{Fault, SYNTAX};
-use super::keyspace::NEVER;
+use super::fault::{Fault, SYNTAX, quoted};
+use super::keyspace::{Entry, NEVER};
 use super::number::{int_arg, integer};
 
 /// The commands.
@@ -71,7 +71,7 @@ impl Conditions {
                 b"gt" => conditions.gt = true,
                 b"lt" => conditions.lt = true,
                 _ => {
-                    let text = format!("ERR Unsupported option {}", String::from_utf8_lossy(option));
+                    let text = format!("ERR Unsupported option {}", quoted(option));
                     return Err(Fault(text.into()));
                 }
             }
@@ -134,10 +134,10 @@ fn persist(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
-    let answer = match ctx.keys.expiry(ctx.arg(1)) {
+    let answer = match ctx.keys.look(ctx.arg(1)).map(Entry::expires) {
         None => -2,
-        Some(NEVER) => -1,
-        Some(time) => {
+        Some(None) => -1,
+        Some(Some(time)) => {
             let time = if relative { (time - ctx.keys.now).max(0) } else { time };
             if unit == Unit::Seconds { (time + 500) / 1000 } else { time }
         }

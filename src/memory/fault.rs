@@ -25,9 +25,15 @@ impl Fault {
 
     /// The answer to a subcommand that does not exist.
     pub fn subcommand(command: &str, given: &[u8]) -> Fault {
-        let given = String::from_utf8_lossy(&given[..given.len().min(128)]).into_owned();
+        let given = quoted(&given[..given.len().min(128)]);
         Fault(format!("ERR unknown subcommand '{given}'. Try {command} HELP.").into())
     }
+}
+
+/// An argument within an error's text: like a C string, it ends at a zero byte.
+pub fn quoted(argument: &[u8]) -> Cow<'_, str> {
+    let end = argument.iter().position(|&b| b == 0).unwrap_or(argument.len());
+    String::from_utf8_lossy(&argument[..end])
 }
 
 /// The key holds a value of another type.

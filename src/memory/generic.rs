@@ -4,7 +4,7 @@ use super::commands::{KeyArgs, Row};
 use super::engine::{Ctx, Eviction};
 use super::fault::{DB_RANGE, Fault, NO_SUCH_KEY, SYNTAX};
 use super::keyspace::NEVER;
-use super::number::int_arg;
+use super::number::{int_arg, int32_arg};
 use super::value::Value;
 
 /// The commands.
@@ -12,12 +12,13 @@ pub const ROWS: &[Row] = &[
     Row::shrink("DEL", -2, KeyArgs::EACH, delete),
     Row::shrink("UNLINK", -2, KeyArgs::EACH, delete),
     Row::read("EXISTS", -2, KeyArgs::EACH, exists),
-    Row::read("TOUCH", -2, KeyArgs::EACH, exists),
+    Row::read("TOUCH", -2, KeyArgs::EACH, touch),
     Row::read("TYPE", 2, KeyArgs::ONE, type_of),
     Row::shrink("RENAME", 3, KeyArgs::TWO, |ctx| rename(ctx, false)),
     Row::shrink("RENAMENX", 3, KeyArgs::TWO, |ctx| rename(ctx, true)),
     Row::write("COPY", -3, KeyArgs::TWO, copy),
     Row::shrink("MOVE", 3, KeyArgs::ONE, move_key),
+    Row::read("MEMORY", -2, KeyArgs::Range(2, 2, 1), memory),
     Row::read("OBJECT", -2, KeyArgs::Range(2, 2, 1), object),
 ];
 
@@ -28,13 +29,19 @@ fn delete(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn exists(ctx: &mut Ctx) -> Result<(), Fault> {
-    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.use_key(key)).count();
+    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.look(key).is_some()).count();
+    ctx.w.int(found as i64);
+    Ok(())
+}
+
+fn touch(ctx: &mut Ctx) -> Result<(), Fault> {
+    let found = ctx.args.skip(1).iter().filter(|key| ctx.keys.get(key).is_some()).count();
     ctx.w.int(found as i64);
     Ok(())
 }
 
 fn type_of(ctx: &mut Ctx) -> Result<(), Fault> {
-    let name = ctx.keys.peek(ctx.arg(1)).map_or("none", |entry| entry.value.type_name());
+    let name = ctx.keys.look(ctx.arg(1)).map_or("none", |entry| entry.value.type_name());
     ctx.w.simple(name);
     Ok(())
 }
@@ -96,7 +103,7 @@ fn copy(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn database(ctx: &Ctx, text: &[u8]) -> Result<usize, Fault> {
-    let number = int_arg(text)?;
+    let number = int32_arg(text)?;
     usize::try_from(number).ok().filter(|&number| number < ctx.config.databases).ok_or(DB_RANGE)
 }
 
@@ -117,6 +124,30 @@ fn move_key(ctx: &mut Ctx) -> Result<(), Fault> {
         ctx.keys.modified(key);
     }
     ctx.w.int(1);
+    Ok(())
+}
+
+/// MEMORY USAGE. What it counts is exact: `SAMPLES` is accepted and not needed.
+fn memory(ctx: &mut Ctx) -> Result<(), Fault> {
+    if !ctx.arg(1).eq_ignore_ascii_case(b"usage") {
+        return Err(Fault::subcommand("MEMORY", ctx.arg(1)));
+    }
+    if ctx.args.len() < 3 {
+        return Err(Fault::arity("memory|usage"));
+    }
+    match ctx.args.len() {
+        3 => {}
+        5 if ctx.arg(3).eq_ignore_ascii_case(b"samples") => {
+            if int_arg(ctx.arg(4))? < 0 {
+                return Err(SYNTAX);
+            }
+        }
+        _ => return Err(SYNTAX),
+    }
+    match ctx.keys.peek(ctx.arg(2)) {
+        Some(entry) => ctx.w.int(entry.footprint() as i64),
+        None => ctx.w.null(),
+    }
     Ok(())
 }
 

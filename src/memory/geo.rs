@@ -59,7 +59,7 @@ fn geoadd(ctx: &mut Ctx) -> Result<(), Fault> {
     };
     let options = ctx.args.skip(2).iter().take_while(|option| allowed(option) && flags.take(option)).count();
     let args = ctx.args.skip(2 + options);
-    if args.len() % 3 != 0 || flags.nx && flags.xx {
+    if !args.len().is_multiple_of(3) || flags.nx && flags.xx {
         return Err(SYNTAX);
     }
     let mut pairs = Vec::with_capacity(args.len() / 3);

@@ -1,6 +1,6 @@
 //! Hashes: fields and values side by side while they are few and short, a table from then on.
 
-use super::blob::Blob;
+use super::blob::{Blob, allocated};
 use super::packed::Packed;
 use super::table::{Keyed, SCAN_END, Table, hash};
 
@@ -9,13 +9,14 @@ const MAX_ENTRIES: usize = 512;
 /// The longest field or value in one (hash-max-listpack-value).
 const MAX_ITEM: usize = 64;
 
-/// The hash. A packed one keeps the order in which fields were added; a table never turns back.
+/// The hash. A packed one keeps the order in which fields were added; a table never turns back. Tables
+/// are behind a box, so that the small and many take no more room than they need.
 #[derive(Clone)]
 pub enum Hash {
     /// Field, value, field, value, …
     Packed(Packed),
     /// Many fields, or long ones.
-    Table(Table<Field>),
+    Table(Box<Table<Field>>),
 }
 
 /// A field of a table.
@@ -54,7 +55,7 @@ impl Hash {
     pub fn heap(&self) -> usize {
         match self {
             Hash::Packed(packed) => packed.heap(),
-            Hash::Table(table) => table.heap(),
+            Hash::Table(table) => allocated(size_of::<Table<Field>>()) + table.heap(),
         }
     }
 
@@ -123,7 +124,7 @@ impl Hash {
     }
 
     /// Visits all fields.
-    pub fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+    pub fn each<'a>(&'a self, mut visit: impl FnMut(&'a [u8], &'a [u8])) {
         match self {
             Hash::Packed(packed) => {
                 let mut items = packed.iter();
@@ -149,8 +150,17 @@ impl Hash {
         }
     }
 
+    /// `nth` for many calls: a packed hash is walked but once.
+    pub fn by_number<'a>(&'a self, calls: usize) -> impl Fn(usize) -> (&'a [u8], &'a [u8]) {
+        let mut pairs = Vec::new();
+        if calls > 1 && matches!(self, Hash::Packed(_)) {
+            self.each(|field, value| pairs.push((field, value)));
+        }
+        move |index| pairs.get(index).copied().unwrap_or_else(|| self.nth(index))
+    }
+
     /// One step of a scan, see `Table::scan`; a packed hash is over after the first.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(&'a [u8], &'a [u8])) -> u64 {
         match self {
             Hash::Packed(_) => {
                 self.each(visit);
@@ -165,7 +175,7 @@ impl Hash {
         self.each(|field, value| {
             table.insert(hash(field), Field { name: Blob::new(field), value: Blob::new(value) });
         });
-        *self = Hash::Table(table);
+        *self = Hash::Table(Box::new(table));
     }
 }
 
@@ -188,6 +198,11 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
+    fn a_small_hash_is_small() {
+        assert_eq!(size_of::<Hash>(), 32);
+    }
+
+    #[test]
     fn agrees_with_a_map_in_both_encodings() {
         for fields in [100, 2000] {
             let (mut hash, mut model) = (Hash::default(), HashMap::new());
@@ -206,6 +221,15 @@ mod tests {
             let mut all = HashMap::new();
             hash.each(|field, value| drop(all.insert(field.to_vec(), value.to_vec())));
             assert_eq!(all, model);
+            assert!(model.iter().all(|(field, value)| hash.get(field) == Some(value)));
+            for calls in [1, 2] {
+                let pick = hash.by_number(calls);
+                let picked: HashMap<_, _> = (0..hash.len()).map(pick).collect();
+                assert!(picked.len() == model.len() && picked.iter().all(|(&f, &v)| model[f] == v));
+            }
+            let (mut copy, heap) = (hash.clone(), hash.heap());
+            model.keys().for_each(|field| assert!(copy.remove(field)));
+            assert!(copy.len() == 0 && copy.heap() * 10 < heap, "{} of {heap} bytes stay", copy.heap());
         }
     }
 }

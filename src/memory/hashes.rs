@@ -6,9 +6,9 @@ use super::fault::{Fault, NAN_OR_INF, NOT_FLOAT, OUT_OF_RANGE, OVERFLOW, SYNTAX}
 use super::hash::Hash;
 use super::longdouble::LongDouble;
 use super::number::{int_arg, integer};
-use super::sample::sample;
+use super::sample::{reply_fits, sample};
 use super::table::SCAN_END;
-use super::whole::{ScanOptions, cursor, write_scan};
+use super::whole::{ScanOptions, cursor, write_scan, write_scan_head};
 use crate::resp::Proto;
 
 /// The commands.
@@ -49,14 +49,14 @@ fn hset(ctx: &mut Ctx, old_reply: bool) -> Result<(), Fault> {
 }
 
 fn hsetnx(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (key, field) = (ctx.arg(1), ctx.arg(2));
-    let there = ctx.keys.typed::<Hash>(key)?.is_some_and(|hash| hash.get(field).is_some());
-    if !there {
-        let value = ctx.arg(3);
-        ctx.keys.typed_or_new::<Hash>(key)?.set(field, value);
+    let (key, field, value) = (ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let new = hash.get(field).is_none();
+    if new {
+        hash.set(field, value);
         ctx.keys.modified(key);
     }
-    ctx.w.int((!there).into());
+    ctx.w.int(new.into());
     Ok(())
 }
 
@@ -143,12 +143,14 @@ fn hgetall(ctx: &mut Ctx, fields: bool, values: bool) -> Result<(), Fault> {
 fn hincrby(ctx: &mut Ctx) -> Result<(), Fault> {
     let (key, field) = (ctx.arg(1), ctx.arg(2));
     let by = int_arg(ctx.arg(3))?;
-    let old = match ctx.keys.typed::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+    // A new hash gets its field in any case: 0 and a number make a number.
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let old = match hash.get(field) {
         Some(value) => integer(value).ok_or(Fault::new("ERR hash value is not an integer"))?,
         None => 0,
     };
     let sum = old.checked_add(by).ok_or(OVERFLOW)?;
-    ctx.keys.typed_or_new::<Hash>(key)?.set(field, itoa::Buffer::new().format(sum).as_bytes());
+    hash.set(field, itoa::Buffer::new().format(sum).as_bytes());
     ctx.keys.modified(key);
     ctx.w.int(sum);
     Ok(())
@@ -160,12 +162,14 @@ fn hincrbyfloat(ctx: &mut Ctx) -> Result<(), Fault> {
     if by.is_infinite() {
         return Err(Fault::new("ERR value is NaN or Infinity"));
     }
-    let old = match ctx.keys.typed::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+    // As above, now that the number is finite.
+    let hash = ctx.keys.typed_or_new::<Hash>(key)?;
+    let old = match hash.get(field) {
         Some(value) => LongDouble::parse(value).ok_or(Fault::new("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
     };
     let sum = old.add(by).ok_or(NAN_OR_INF)?.format();
-    ctx.keys.typed_or_new::<Hash>(key)?.set(field, sum.as_bytes());
+    hash.set(field, sum.as_bytes());
     ctx.keys.modified(key);
     ctx.w.bulk(sum.as_bytes());
     Ok(())
@@ -186,7 +190,7 @@ fn hrandfield(ctx: &mut Ctx) -> Result<(), Fault> {
         Some(option) if option.eq_ignore_ascii_case(b"withvalues") && ctx.args.len() == 4 => true,
         Some(_) => return Err(SYNTAX),
     };
-    if with_values && !(i64::MIN / 2..=i64::MAX / 2).contains(&count) {
+    if with_values && !(-(i64::MAX / 2)..=i64::MAX / 2).contains(&count) {
         return Err(OUT_OF_RANGE);
     }
     let Some(hash) = ctx.keys.typed::<Hash>(key)? else {
@@ -194,10 +198,12 @@ fn hrandfield(ctx: &mut Ctx) -> Result<(), Fault> {
         return Ok(());
     };
     let chosen = sample(hash.len(), count);
+    let pick = hash.by_number(chosen.len());
     let nested = with_values && ctx.w.proto == Proto::Resp3;
     ctx.w.array(chosen.len() * if with_values && !nested { 2 } else { 1 });
+    let from = ctx.w.out.len();
     for index in chosen.iter() {
-        let (field, value) = hash.nth(index);
+        let (field, value) = pick(index);
         if nested {
             ctx.w.array(2);
         }
@@ -205,6 +211,7 @@ fn hrandfield(ctx: &mut Ctx) -> Result<(), Fault> {
         if with_values {
             ctx.w.bulk(value);
         }
+        reply_fits(&ctx.w, from)?;
     }
     Ok(())
 }
@@ -224,12 +231,12 @@ fn hscan(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let start = cursor(ctx.arg(2))?;
     // Redis looks for the key before it looks at the options.
-    if ctx.keys.typed::<Hash>(key)?.is_none() {
-        write_scan(&mut ctx.w, 0, &[]);
+    let options = ScanOptions::parse(ctx, 3, false);
+    let Some(hash) = ctx.keys.typed::<Hash>(key)? else {
+        write_scan_head(&mut ctx.w, 0, 0);
         return Ok(());
-    }
-    let options = ScanOptions::parse(ctx, 3, false)?;
-    let Some(hash) = ctx.keys.typed::<Hash>(key)? else { return Ok(()) };
+    };
+    let options = options?;
     let (mut found, mut at, mut seen, mut steps) = (Vec::new(), start, 0, 0);
     if let Hash::Packed(_) = hash {
         at = 0;
@@ -239,7 +246,7 @@ fn hscan(ctx: &mut Ctx) -> Result<(), Fault> {
         at = hash.scan(at, |field, value| {
             seen += 1;
             if options.wants(field) {
-                found.extend([field.to_vec(), value.to_vec()]);
+                found.extend([field, value]);
             }
         });
     }

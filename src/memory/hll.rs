@@ -102,10 +102,10 @@ pub fn add(value: &mut Vec<u8>, element: &[u8]) -> Result<bool, Corrupt> {
 /// Raises a register; false when it is not below `count` already.
 pub fn set(value: &mut Vec<u8>, index: usize, count: u8) -> Result<bool, Corrupt> {
     if !is_dense(value) {
-        if count <= RUN_MAX_VALUE {
-            if let Some(changed) = set_sparse(value, index, count)? {
-                return Ok(changed);
-            }
+        if count <= RUN_MAX_VALUE
+            && let Some(changed) = set_sparse(value, index, count)?
+        {
+            return Ok(changed);
         }
         make_dense(value)?;
     }

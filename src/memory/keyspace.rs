@@ -44,6 +44,11 @@ impl Entry {
         i64::from(tenths(now).wrapping_sub(self.accessed)) * 100
     }
 
+    /// Bytes that it takes: its slot in the table and what it has allocated.
+    pub fn footprint(&self) -> usize {
+        size_of::<Entry>() + super::table::SLOT_OVERHEAD + self.heap()
+    }
+
     /// When it was last used, comparable by wrapping difference.
     pub fn accessed(&self) -> u32 {
         self.accessed
@@ -200,11 +205,6 @@ impl Keyspace {
     /// The index of the key that was not used for longest.
     pub fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
-    }
-
-    /// A random key's index.
-    pub fn random(&self) -> Option<u32> {
-        self.table.random()
     }
 
     /// Visits the keys at a scan position (see `Table::scan`).

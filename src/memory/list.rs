@@ -44,6 +44,10 @@ impl List {
         let end = if front { self.nodes.front() } else { self.nodes.back() };
         if end.is_none_or(|node| node.bytes() + element.len() + 4 > NODE) {
             let node = Packed::default();
+            if self.nodes.is_empty() {
+                // Most lists have one node; a queue's first allocation is for four.
+                self.nodes.reserve_exact(1);
+            }
             if front { self.nodes.push_front(node) } else { self.nodes.push_back(node) }
         }
         let end = if front { 0 } else { self.nodes.len() - 1 };
@@ -132,11 +136,28 @@ impl List {
     /// Adds an element before the one at a place, or after it.
     pub fn insert(&mut self, place: Place, element: &[u8], before: bool) {
         self.len += 1;
-        self.change(place.node, |node| {
-            let at = if before { place.at } else { node.get(place.at).1 };
-            node.insert(at, element);
-        });
-        self.split_if_large(place.node);
+        let node = &self.nodes[place.node];
+        let at = if before { place.at } else { node.get(place.at).1 };
+        if node.bytes() + element.len() + 4 <= NODE {
+            return self.change(place.node, |node| {
+                node.insert(at, element);
+            });
+        }
+        // No room: between two nodes, made by splitting this one if need be, comes a new one.
+        let (begin, end) = (node.begin(), node.end());
+        let number = if at == begin { place.node } else { place.node + 1 };
+        if at != begin && at != end {
+            let mut rest = Packed::default();
+            self.change(place.node, |node| rest = node.split_off(at));
+            self.heap += rest.heap();
+            self.nodes.insert(number, rest);
+        }
+        let mut new = Packed::default();
+        new.push_back(element);
+        self.heap += new.heap();
+        self.nodes.insert(number, new);
+        self.join(number);
+        self.join(number + 1);
     }
 
     /// Takes out the element at a place; gives the place of the next one.
@@ -195,16 +216,27 @@ impl List {
         }
     }
 
+    /// Joins a node with the one before it if both are far from full, so that inserting in the middle
+    /// does not leave a trail of tiny nodes.
+    fn join(&mut self, number: usize) {
+        let Some(left) = number.checked_sub(1) else { return };
+        let Some(right) = self.nodes.get(number) else { return };
+        if self.nodes[left].bytes() + right.bytes() > NODE / 2 {
+            return;
+        }
+        let Some(right) = self.nodes.remove(number) else { return };
+        self.heap -= right.heap();
+        self.change(left, |node| right.iter().for_each(|element| node.push_back(element)));
+    }
+
     fn split_if_large(&mut self, number: usize) {
         let node = &self.nodes[number];
         if node.bytes() <= NODE || node.len() < 2 {
             return;
         }
-        let keep = node.len() / 2;
-        let Some(at) = node.seek(keep) else { return };
-        let count = node.len() - keep;
+        let Some(at) = node.seek(node.len() / 2) else { return };
         let mut tail = Packed::default();
-        self.change(number, |node| tail = node.split_off(at, count));
+        self.change(number, |node| tail = node.split_off(at));
         self.heap += tail.heap();
         self.nodes.insert(number + 1, tail);
         self.split_if_large(number + 1);
@@ -263,8 +295,8 @@ mod tests {
             if step % 61 == 0 {
                 list.validate();
                 assert!(list.iter_from(list.seek(0)).eq(&model));
-                for index in 0..model.len() {
-                    assert_eq!(list.get(list.seek(index as i64).expect("it is in range")), model[index]);
+                for (index, element) in model.iter().enumerate() {
+                    assert_eq!(list.get(list.seek(index as i64).expect("it is in range")), element);
                 }
             }
         }

@@ -44,8 +44,8 @@ fn blocking_pop(ctx: &mut Ctx, front: bool) -> Result<(), Fault> {
 }
 
 fn blmpop(ctx: &mut Ctx) -> Result<(), Fault> {
-    let timeout = timeout(ctx.arg(1), ctx.keys.now)?;
     let (numkeys, front, count) = parse_mpop(ctx, 2)?;
+    let timeout = timeout(ctx.arg(1), ctx.keys.now)?;
     let keys = 3..3 + numkeys;
     if try_mpop(ctx, keys.clone(), front, count)? {
         return Ok(());

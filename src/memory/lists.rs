@@ -117,10 +117,10 @@ pub fn parse_mpop(ctx: &Ctx, at: usize) -> Result<(usize, bool, usize), Fault> {
     Ok((numkeys, front, count.unwrap_or(1)))
 }
 
-/// A number from 1 on that a C int could count.
+/// A number from 1 on.
 pub fn counted(text: &[u8], error: &'static str) -> Result<usize, Fault> {
-    let count = integer(text).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
-    count.map(|count| count as usize).ok_or(Fault::new(error))
+    let count = integer(text).and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0);
+    count.ok_or(Fault::new(error))
 }
 
 fn lmpop(ctx: &mut Ctx) -> Result<(), Fault> {

@@ -8,6 +8,12 @@
 //! over in a fraction of a microsecond. Actors (a thread per shard) would cost two context switches per
 //! command and could not make MULTI atomic without locks of their own.
 //!
+//! **For a session**: keep a `Caller`; give `Engine::execute` each command and send what it wrote, or await
+//! the `Blocked` that it returns (dropping it ends the wait). Queue after MULTI what `admit_queued` lets
+//! pass, and give the queue to `Engine::transaction` at EXEC, with the `Watch` that WATCH filled. What the
+//! engine does not know (`Outcome::Unknown`) is the session's: PING, HELLO, CLIENT, pub/sub. Call
+//! `expire_some` some ten times per second.
+//!
 //! **In the order of reading**: `engine` runs commands, `commands` names them, `shard` and `view` are
 //! what they work on, `keyspace` over `table` is where keys are. `block` and `watch` are what one client
 //! waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
@@ -18,6 +24,7 @@ mod bits;
 mod blob;
 mod block;
 mod commands;
+mod dump;
 mod engine;
 mod expiry;
 mod fault;
@@ -38,10 +45,12 @@ mod lists;
 mod longdouble;
 mod number;
 mod packed;
+mod rdb;
 mod sample;
 mod set;
 mod sets;
 mod shard;
+mod sort;
 mod stream;
 mod streamblock;
 mod strings;

@@ -28,6 +28,12 @@ pub fn int_arg(text: &[u8]) -> Result<i64, Fault> {
     integer(text).ok_or(NOT_INTEGER)
 }
 
+/// An argument that must fit into 32 bits.
+pub fn int32_arg(text: &[u8]) -> Result<i32, Fault> {
+    i32::try_from(int_arg(text)?)
+        .map_err(|_| Fault::new("ERR value is out of range, value must between -2147483648 and 2147483647"))
+}
+
 /// An argument that must be an integer and not negative (Redis has two texts for the two mistakes).
 pub fn positive_arg(text: &[u8]) -> Result<usize, Fault> {
     let n = integer(text).ok_or(NOT_POSITIVE)?;

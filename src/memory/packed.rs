@@ -7,19 +7,20 @@
 
 use super::blob::allocated;
 
-/// The sequence.
+/// The sequence, 32 bytes in size. It never holds more than 4 GB: the longest string is 512 MB, and who
+/// uses it bounds how much is added to that.
 #[derive(Clone, Default)]
 pub struct Packed {
     buf: Vec<u8>,
     /// Where the first item begins: taking from the front moves nothing.
-    start: usize,
-    count: usize,
+    start: u32,
+    count: u32,
 }
 
 impl Packed {
     /// How many items.
     pub fn len(&self) -> usize {
-        self.count
+        self.count as usize
     }
 
     /// True without items.
@@ -29,7 +30,7 @@ impl Packed {
 
     /// Bytes of all items.
     pub fn bytes(&self) -> usize {
-        self.buf.len() - self.start
+        self.buf.len() - self.start as usize
     }
 
     /// Bytes allocated.
@@ -39,7 +40,7 @@ impl Packed {
 
     /// The position of the first item.
     pub fn begin(&self) -> usize {
-        self.start
+        self.start as usize
     }
 
     /// The position behind the last item.
@@ -70,22 +71,22 @@ impl Packed {
 
     /// The position of the item number `index`, counted from the nearer end.
     pub fn seek(&self, index: usize) -> Option<usize> {
-        if index >= self.count {
+        if index >= self.len() {
             return None;
         }
-        if index <= self.count / 2 {
-            let mut at = self.start;
+        if index <= self.len() / 2 {
+            let mut at = self.begin();
             (0..index).for_each(|_| at = self.get(at).1);
             return Some(at);
         }
         let mut at = self.end();
-        (index..self.count).for_each(|_| at = self.before(at));
+        (index..self.len()).for_each(|_| at = self.before(at));
         Some(at)
     }
 
     /// All items in order.
     pub fn iter(&self) -> PackedIter<'_> {
-        PackedIter { packed: self, front: self.start, back: self.end() }
+        PackedIter { packed: self, front: self.begin(), back: self.end() }
     }
 
     /// Adds an item at the end.
@@ -95,17 +96,17 @@ impl Packed {
 
     /// Adds an item at the beginning.
     pub fn push_front(&mut self, item: &[u8]) {
-        self.insert(self.start, item);
+        self.insert(self.begin(), item);
     }
 
     /// Adds an item before the one at `at`; gives its position.
     pub fn insert(&mut self, at: usize, item: &[u8]) -> usize {
         let size = item_size(item);
         self.count += 1;
-        if at == self.start && self.start >= size {
-            self.start -= size;
+        if at == self.begin() && at >= size {
+            self.start -= size as u32;
             write_item(&mut self.buf[at - size..at], item);
-            return self.start;
+            return self.begin();
         }
         let at = at - self.reserve(size);
         let old_end = self.buf.len();
@@ -124,14 +125,14 @@ impl Packed {
     /// Takes out the items from one position to another, which are `count`; gives the position of the
     /// item that followed them.
     pub fn remove_span(&mut self, from: usize, to: usize, count: usize) -> usize {
-        self.count -= count;
+        self.count -= count as u32;
         if self.count == 0 {
             *self = Packed::default();
             return 0;
         }
         let mut next = from;
-        if from == self.start {
-            self.start = to;
+        if from == self.begin() {
+            self.start = to as u32;
             next = to;
         } else {
             self.buf.drain(from..to);
@@ -160,10 +161,13 @@ impl Packed {
         at
     }
 
-    /// Splits off the items from position `at` on, which are `count`.
-    pub fn split_off(&mut self, at: usize, count: usize) -> Packed {
-        let tail = Packed { buf: self.buf[at..].to_vec(), start: 0, count };
-        let end = self.end();
+    /// Splits off the items from position `at` on.
+    pub fn split_off(&mut self, at: usize) -> Packed {
+        let (mut count, mut next, end) = (0, at, self.end());
+        while next < end {
+            (count, next) = (count + 1, self.get(next).1);
+        }
+        let tail = Packed { buf: self.buf[at..].to_vec(), start: 0, count: count as u32 };
         self.remove_span(at, end, count);
         tail
     }
@@ -181,8 +185,8 @@ impl Packed {
     }
 
     fn close_gap(&mut self) -> usize {
-        self.buf.drain(..self.start);
-        std::mem::take(&mut self.start)
+        self.buf.drain(..self.begin());
+        std::mem::take(&mut self.start) as usize
     }
 }
 
@@ -285,7 +289,7 @@ mod tests {
                     model[index] = item;
                 }
                 4 if model.len() > 3 => {
-                    let tail = packed.split_off(at, model.len() - index);
+                    let tail = packed.split_off(at);
                     assert!(tail.iter().eq(model.drain(index..)));
                 }
                 _ if index < model.len() => {

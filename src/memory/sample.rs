@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::fault::Fault;
+use crate::resp::Writer;
+
 /// Chosen indexes.
 pub enum Sample {
     /// All of so many, in order.
@@ -27,7 +30,7 @@ pub fn sample(of: usize, count: i64) -> Sample {
         return Sample::All(of);
     }
     // A shuffle's first steps; only the places that it touched are kept.
-    let mut moved: HashMap<usize, usize> = HashMap::new();
+    let mut moved: HashMap<usize, usize, ahash::RandomState> = HashMap::default();
     let chosen = (0..count).map(|i| {
         let j = fastrand::usize(i..of);
         let chosen = moved.get(&j).copied().unwrap_or(j);
@@ -36,6 +39,15 @@ pub fn sample(of: usize, count: i64) -> Sample {
         chosen
     });
     Sample::Distinct(chosen.collect())
+}
+
+/// The longest reply of random choices. Redis would write on until its memory is gone, and meanwhile
+/// serve nobody; this is millions of choices, and a tenth of a second.
+const MAX_REPLY: usize = 64 << 20;
+
+/// Refuses a reply that has become too long; it began at `from`. Called after each choice.
+pub fn reply_fits(w: &Writer, from: usize) -> Result<(), Fault> {
+    if w.out.len() - from <= MAX_REPLY { Ok(()) } else { Err(Fault::new("ERR the reply would be too long")) }
 }
 
 impl Sample {

@@ -7,13 +7,33 @@ use super::table::{SCAN_END, Table, hash};
 /// The most integers of a set that is not a table (set-max-intset-entries).
 const MAX_INTS: usize = 512;
 
-/// The set. A table never turns back.
+/// The set. A table never turns back; it is behind a box, so that the small and many take no more room
+/// than they need.
 #[derive(Clone)]
 pub enum Set {
     /// Integers only, and few.
     Ints(IntSet),
     /// Anything.
-    Table(Table<Blob>),
+    Table(Box<Table<Blob>>),
+}
+
+/// A member as it is kept. An integer's text is its canonical one.
+#[derive(Clone, Copy, Debug)]
+pub enum Member<'a> {
+    /// Of integers.
+    Int(i64),
+    /// Of a table.
+    Bytes(&'a [u8]),
+}
+
+impl Member<'_> {
+    /// Its bytes; `buffer` is where an integer is written out.
+    pub fn bytes<'b>(&'b self, buffer: &'b mut itoa::Buffer) -> &'b [u8] {
+        match self {
+            Member::Int(n) => buffer.format(*n).as_bytes(),
+            Member::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 impl Default for Set {
@@ -35,7 +55,7 @@ impl Set {
     pub fn heap(&self) -> usize {
         match self {
             Set::Ints(ints) => ints.heap(),
-            Set::Table(table) => table.heap(),
+            Set::Table(table) => allocated(size_of::<Table<Blob>>()) + table.heap(),
         }
     }
 
@@ -52,6 +72,14 @@ impl Set {
         match self {
             Set::Ints(ints) => integer(member).is_some_and(|n| ints.find(n).is_ok()),
             Set::Table(table) => table.get(member).is_some(),
+        }
+    }
+
+    /// Whether it has a member of another set.
+    pub fn has(&self, member: Member) -> bool {
+        match (self, member) {
+            (Set::Ints(ints), Member::Int(n)) => ints.find(n).is_ok(),
+            _ => self.contains(member.bytes(&mut itoa::Buffer::new())),
         }
     }
 
@@ -76,6 +104,11 @@ impl Set {
         new
     }
 
+    /// Adds a member of another set.
+    pub fn add_member(&mut self, member: Member) -> bool {
+        self.add(member.bytes(&mut itoa::Buffer::new()))
+    }
+
     /// Removes a member; true when it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match self {
@@ -84,42 +117,45 @@ impl Set {
         }
     }
 
-    /// Visits all members until `visit` says to stop; integers in their order.
-    pub fn each_while(&self, mut visit: impl FnMut(&[u8]) -> bool) {
+    /// Removes the member with a number below `len()`. The others may change theirs.
+    pub fn remove_nth(&mut self, index: usize) {
         match self {
-            Set::Ints(ints) => {
-                let _ = (0..ints.len()).all(|i| visit(itoa::Buffer::new().format(ints.at(i)).as_bytes()));
-            }
-            Set::Table(table) => {
-                let _ = table.iter().all(|member| visit(member));
-            }
+            Set::Ints(ints) => ints.remove_nth(index),
+            Set::Table(table) => drop(table.remove(index as u32)),
         }
     }
 
-    /// Visits all members.
-    pub fn each(&self, mut visit: impl FnMut(&[u8])) {
-        self.each_while(|member| {
-            visit(member);
-            true
-        });
+    /// All members; integers in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        let (ints, table) = match self {
+            Set::Ints(ints) => (Some(ints), None),
+            Set::Table(table) => (None, Some(table)),
+        };
+        let ints = ints.into_iter().flat_map(|ints| (0..ints.len()).map(|i| Member::Int(ints.at(i))));
+        ints.chain(table.into_iter().flat_map(|table| table.iter().map(|member| Member::Bytes(member))))
     }
 
-    /// The member with a number below `len()`, shown to `f`.
-    pub fn nth<R>(&self, index: usize, f: impl FnOnce(&[u8]) -> R) -> R {
+    /// Visits all members, written out.
+    pub fn each(&self, mut visit: impl FnMut(&[u8])) {
+        self.iter().for_each(|member| visit(member.bytes(&mut itoa::Buffer::new())));
+    }
+
+    /// The member with a number below `len()`.
+    pub fn nth(&self, index: usize) -> Member<'_> {
         match self {
-            Set::Ints(ints) => f(itoa::Buffer::new().format(ints.at(index)).as_bytes()),
-            Set::Table(table) => f(table.at(index as u32)),
+            Set::Ints(ints) => Member::Int(ints.at(index)),
+            Set::Table(table) => Member::Bytes(table.at(index as u32)),
         }
     }
 
     /// One step of a scan, see `Table::scan`; integers are over after the first.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&[u8])) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(Member<'a>)) -> u64 {
         match self {
             Set::Ints(_) => {
-                self.each(visit);
+                self.iter().for_each(visit);
                 SCAN_END
             }
-            Set::Table(table) => table.scan(position, |member| visit(member)),
+            Set::Table(table) => table.scan(position, |member| visit(Member::Bytes(member))),
         }
     }
 
@@ -128,7 +164,7 @@ impl Set {
         self.each(|member| {
             table.insert(hash(member), Blob::new(member));
         });
-        *self = Set::Table(table);
+        *self = Set::Table(Box::new(table));
     }
 }
 
@@ -181,21 +217,25 @@ impl IntSet {
         let Err(at) = self.find(n) else { return false };
         self.widen(n);
         match self {
-            IntSet::Two(ints) => ints.insert(at, n as i16),
-            IntSet::Four(ints) => ints.insert(at, n as i32),
-            IntSet::Eight(ints) => ints.insert(at, n),
+            IntSet::Two(ints) => insert(ints, at, n as i16),
+            IntSet::Four(ints) => insert(ints, at, n as i32),
+            IntSet::Eight(ints) => insert(ints, at, n),
         }
         true
     }
 
     fn remove(&mut self, n: i64) -> bool {
         let Ok(at) = self.find(n) else { return false };
-        match self {
-            IntSet::Two(ints) => drop(ints.remove(at)),
-            IntSet::Four(ints) => drop(ints.remove(at)),
-            IntSet::Eight(ints) => drop(ints.remove(at)),
-        }
+        self.remove_nth(at);
         true
+    }
+
+    fn remove_nth(&mut self, at: usize) {
+        match self {
+            IntSet::Two(ints) => remove(ints, at),
+            IntSet::Four(ints) => remove(ints, at),
+            IntSet::Eight(ints) => remove(ints, at),
+        }
     }
 
     fn widen(&mut self, n: i64) {
@@ -209,10 +249,31 @@ impl IntSet {
     }
 }
 
+/// Grows to the allocator's next size, not to the double: these are many and small.
+fn insert<T>(ints: &mut Vec<T>, at: usize, n: T) {
+    if ints.len() == ints.capacity() {
+        let room = allocated((ints.len() + 1) * size_of::<T>()) / size_of::<T>();
+        ints.reserve_exact(room - ints.len());
+    }
+    ints.insert(at, n);
+}
+
+fn remove<T>(ints: &mut Vec<T>, at: usize) {
+    ints.remove(at);
+    if ints.len() * 2 < ints.capacity() {
+        ints.shrink_to(allocated(ints.len() * size_of::<T>()) / size_of::<T>());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_small_set_is_small() {
+        assert_eq!(size_of::<Set>(), 32);
+    }
 
     #[test]
     fn integers_of_any_width_stay_in_order() {
@@ -233,5 +294,52 @@ mod tests {
         assert_eq!(set.encoding(), "intset");
         set.add(b"01");
         assert_eq!((set.encoding(), set.len()), ("hashtable", model.len() + 1));
+    }
+
+    #[test]
+    fn agrees_with_a_set_in_both_encodings() {
+        for range in [400, 5000] {
+            let (mut set, mut model) = (Set::default(), BTreeSet::new());
+            fastrand::seed(range);
+            for _ in 0..20_000 {
+                let mut member = fastrand::u64(0..range).to_string();
+                if range > 400 && fastrand::bool() {
+                    member.insert_str(0, "a prefix that does not fit in place: ");
+                }
+                match fastrand::u32(0..5) {
+                    0..3 => assert_eq!(set.add(member.as_bytes()), model.insert(member)),
+                    3 => assert_eq!(set.remove(member.as_bytes()), model.remove(&member)),
+                    _ if set.len() > 0 => {
+                        let index = fastrand::usize(0..set.len());
+                        let mut buffer = itoa::Buffer::new();
+                        let victim = set.nth(index).bytes(&mut buffer).to_vec();
+                        set.remove_nth(index);
+                        assert!(model.remove(std::str::from_utf8(&victim).expect("it was text")));
+                        assert!(!set.contains(&victim));
+                    }
+                    _ => {}
+                }
+                assert_eq!(set.len(), model.len());
+            }
+            assert_eq!(set.encoding(), if range == 400 { "intset" } else { "hashtable" });
+            let mut members = BTreeSet::new();
+            set.each(|member| assert!(members.insert(String::from_utf8_lossy(member).into_owned())));
+            assert_eq!(members, model);
+            assert!(set.iter().all(|member| set.has(member)));
+            let (mut copy, heap) = (set.clone(), set.heap());
+            model.iter().for_each(|member| assert!(copy.remove(member.as_bytes())));
+            assert!(copy.len() == 0 && copy.heap() * 10 < heap, "{} of {heap} bytes stay", copy.heap());
+        }
+    }
+
+    #[test]
+    fn sets_of_both_encodings_know_each_others_members() {
+        let (mut ints, mut table) = (Set::default(), Set::default());
+        ["1", "2", "-70000"].iter().for_each(|member| assert!(ints.add(member.as_bytes())));
+        ["1", "-70000", "x", "02"].iter().for_each(|member| assert!(table.add(member.as_bytes())));
+        let in_table: Vec<_> = ints.iter().map(|member| table.has(member)).collect();
+        assert_eq!(in_table, [true, true, false]);
+        assert_eq!(table.iter().filter(|&member| ints.has(member)).count(), 2);
+        assert!(!ints.has(Member::Bytes(b"02")) && ints.has(Member::Bytes(b"2")));
     }
 }

@@ -2,15 +2,15 @@
 
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
-use super::fault::{Fault, NOT_POSITIVE, SYNTAX};
+use super::fault::{Fault, SYNTAX};
 use super::hashes::random_count;
-use super::lists::counted;
-use super::number::integer;
-use super::sample::{Sample, sample};
-use super::set::Set;
+use super::number::{integer, positive_arg};
+use super::sample::{reply_fits, sample};
+use super::set::{Member, Set};
 use super::table::SCAN_END;
 use super::value::Kind;
-use super::whole::{ScanOptions, cursor, write_scan};
+use super::whole::{ScanOptions, cursor, write_scan_head};
+use crate::resp::Writer;
 
 /// The commands.
 pub const ROWS: &[Row] = &[
@@ -23,12 +23,12 @@ pub const ROWS: &[Row] = &[
     Row::shrink("SMOVE", 4, KeyArgs::TWO, smove),
     Row::shrink("SPOP", -2, KeyArgs::ONE, spop),
     Row::read("SRANDMEMBER", -2, KeyArgs::ONE, srandmember),
-    Row::read("SINTER", -2, KeyArgs::EACH, |ctx| combine(ctx, Combine::Intersection, false)),
-    Row::read("SUNION", -2, KeyArgs::EACH, |ctx| combine(ctx, Combine::Union, false)),
-    Row::read("SDIFF", -2, KeyArgs::EACH, |ctx| combine(ctx, Combine::Difference, false)),
-    Row::write("SINTERSTORE", -3, KeyArgs::EACH, |ctx| combine(ctx, Combine::Intersection, true)),
-    Row::write("SUNIONSTORE", -3, KeyArgs::EACH, |ctx| combine(ctx, Combine::Union, true)),
-    Row::write("SDIFFSTORE", -3, KeyArgs::EACH, |ctx| combine(ctx, Combine::Difference, true)),
+    Row::read("SINTER", -2, KeyArgs::EACH, sinter),
+    Row::read("SUNION", -2, KeyArgs::EACH, |ctx| combine(ctx, union)),
+    Row::read("SDIFF", -2, KeyArgs::EACH, |ctx| combine(ctx, difference)),
+    Row::write("SINTERSTORE", -3, KeyArgs::EACH, |ctx| store(ctx, intersection)),
+    Row::write("SUNIONSTORE", -3, KeyArgs::EACH, |ctx| store(ctx, union)),
+    Row::write("SDIFFSTORE", -3, KeyArgs::EACH, |ctx| store(ctx, difference)),
     Row::read("SINTERCARD", -3, KeyArgs::Counted(1), sintercard),
     Row::read("SSCAN", -3, KeyArgs::ONE, sscan),
 ];
@@ -93,14 +93,14 @@ fn smembers(ctx: &mut Ctx) -> Result<(), Fault> {
 
 fn smove(ctx: &mut Ctx) -> Result<(), Fault> {
     let (from, to, member) = (ctx.arg(1), ctx.arg(2), ctx.arg(3));
-    let there = match ctx.keys.typed::<Set>(from)? {
+    let there = match ctx.keys.typed_mut::<Set>(from)? {
         None => {
             ctx.w.int(0);
             return Ok(());
         }
         Some(set) => set.contains(member),
     };
-    ctx.keys.typed::<Set>(to)?;
+    ctx.keys.typed_mut::<Set>(to)?;
     if there && from != to {
         if let Some(set) = ctx.keys.typed_mut::<Set>(from)? {
             set.remove(member);
@@ -115,43 +115,52 @@ fn smove(ctx: &mut Ctx) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What SPOP and SRANDMEMBER answer when there is no such set.
+fn write_none(w: &mut Writer, count: bool, empty: fn(&mut Writer)) {
+    if count { empty(w) } else { w.null() }
+}
+
+/// When so many times the members that stay are not more than those popped, it is those that stay which
+/// are chosen, and they make a new set: here a table may turn into integers (Redis's rule).
+const FEW: usize = 5;
+
 fn spop(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let count = match (ctx.args.get(2), ctx.args.len()) {
         (None, _) => None,
-        (Some(count), 3) => {
-            let count = integer(count).and_then(|n| usize::try_from(n).ok());
-            Some(count.ok_or(NOT_POSITIVE)?)
-        }
+        (Some(count), 3) => Some(positive_arg(count)?),
         _ => return Err(SYNTAX),
     };
     let Some(set) = ctx.keys.typed_mut::<Set>(key)? else {
-        if count.is_some() {
-            ctx.w.set(0)
-        } else {
-            ctx.w.null()
-        }
+        write_none(&mut ctx.w, count.is_some(), |w| w.set(0));
         return Ok(());
     };
-    if count == Some(0) {
-        ctx.w.set(0);
-        return Ok(());
-    }
     let pops = count.unwrap_or(1).min(set.len());
     if count.is_some() {
         ctx.w.set(pops);
     }
-    if pops == set.len() {
-        // All of them: in their order, and without taking each out.
-        set.each(|member| ctx.w.bulk(member));
-        ctx.keys.delete(key);
+    let stay = set.len() - pops;
+    if stay > 0 && (count.is_none() || stay.saturating_mul(FEW) > pops) {
+        for _ in 0..pops {
+            let index = fastrand::usize(0..set.len());
+            write(&mut ctx.w, set.nth(index));
+            set.remove_nth(index);
+        }
+        if pops > 0 {
+            ctx.keys.modified(key);
+        }
         return Ok(());
     }
-    for _ in 0..pops {
-        let member = set.nth(fastrand::usize(0..set.len()), <[u8]>::to_vec);
-        set.remove(&member);
-        ctx.w.bulk(&member);
+    let mut kept = Set::default();
+    for _ in 0..stay {
+        let index = fastrand::usize(0..set.len());
+        kept.add_member(set.nth(index));
+        set.remove_nth(index);
     }
+    let popped = std::mem::replace(set, kept);
+    popped.iter().for_each(|member| write(&mut ctx.w, member));
+    ctx.keys.discard(popped.into_value());
+    ctx.keys.drop_if_empty::<Set>(key);
     ctx.keys.modified(key);
     Ok(())
 }
@@ -164,47 +173,102 @@ fn srandmember(ctx: &mut Ctx) -> Result<(), Fault> {
         _ => return Err(SYNTAX),
     };
     let Some(set) = ctx.keys.typed::<Set>(key)? else {
-        if count.is_some() {
-            ctx.w.array(0)
-        } else {
-            ctx.w.null()
-        }
+        write_none(&mut ctx.w, count.is_some(), |w| w.array(0));
         return Ok(());
     };
     let Some(count) = count else {
-        set.nth(fastrand::usize(0..set.len()), |member| ctx.w.bulk(member));
+        write(&mut ctx.w, set.nth(fastrand::usize(0..set.len())));
         return Ok(());
     };
     let chosen = sample(set.len(), count);
     ctx.w.array(chosen.len());
-    if let Sample::All(_) = chosen {
-        set.each(|member| ctx.w.bulk(member));
-    } else {
-        chosen.iter().for_each(|index| set.nth(index, |member| ctx.w.bulk(member)));
+    let from = ctx.w.out.len();
+    for index in chosen.iter() {
+        write(&mut ctx.w, set.nth(index));
+        reply_fits(&ctx.w, from)?;
     }
     Ok(())
 }
 
-/// How sets are combined.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Combine {
-    Intersection,
-    Union,
-    Difference,
+fn write(w: &mut Writer, member: Member) {
+    w.bulk(member.bytes(&mut itoa::Buffer::new()));
 }
 
-fn combine(ctx: &mut Ctx, how: Combine, store: bool) -> Result<(), Fault> {
-    let sources: Vec<_> = ctx.args.skip(if store { 2 } else { 1 }).iter().collect();
-    let result = match how {
-        Combine::Intersection => intersection(ctx, &sources, usize::MAX)?,
-        Combine::Union => union(ctx, &sources)?,
-        Combine::Difference => difference(ctx, &sources)?,
-    };
-    if !store {
-        ctx.w.set(result.len());
-        result.each(|member| ctx.w.bulk(member));
-        return Ok(());
+/// What the sets have in common: each member of the smallest is looked up in the others, and no more of
+/// them than are asked for.
+fn common<'a>(sets: Vec<Option<&'a Set>>) -> impl Iterator<Item = Member<'a>> {
+    // One that is not there is empty.
+    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
+    sets.sort_by_key(|set| set.len());
+    let smallest = sets.first().copied();
+    let others = sets.split_off(sets.len().min(1));
+    let members = smallest.into_iter().flat_map(Set::iter);
+    members.filter(move |&member| others.iter().all(|other| other.has(member)))
+}
+
+fn union(sets: &[Option<&Set>]) -> Set {
+    let mut result = Set::default();
+    for member in sets.iter().copied().flatten().flat_map(Set::iter) {
+        result.add_member(member);
     }
+    result
+}
+
+/// What the first has and no other: by looking its members up in the others, or by taking the others'
+/// members out of it, whichever is less work (Redis's rule; it shows in the encoding of what is stored).
+fn difference(sets: &[Option<&Set>]) -> Set {
+    let mut result = Set::default();
+    let Some(first) = sets.first().copied().flatten() else { return result };
+    let mut others: Vec<&Set> = sets[1..].iter().copied().flatten().collect();
+    if others.iter().any(|other| std::ptr::eq(*other, first)) {
+        return result;
+    }
+    let lookups = first.len().saturating_mul(others.len() + 1) / 2;
+    if lookups <= first.len() + others.iter().map(|set| set.len()).sum::<usize>() {
+        // The largest first: it is the one most likely to have a member.
+        others.sort_by_key(|set| std::cmp::Reverse(set.len()));
+        let alone = |member: &Member| !others.iter().any(|other| other.has(*member));
+        for member in first.iter().filter(alone) {
+            result.add_member(member);
+        }
+        return result;
+    }
+    for member in first.iter() {
+        result.add_member(member);
+    }
+    for other in others {
+        if result.len() == 0 {
+            break;
+        }
+        other.each(|member| {
+            result.remove(member);
+        });
+    }
+    result
+}
+
+fn sinter(ctx: &mut Ctx) -> Result<(), Fault> {
+    let sources: Vec<_> = ctx.args.skip(1).iter().collect();
+    let members: Vec<_> = common(ctx.keys.typed_each(&sources)?).collect();
+    ctx.w.set(members.len());
+    members.into_iter().for_each(|member| write(&mut ctx.w, member));
+    Ok(())
+}
+
+/// SUNION and SDIFF.
+fn combine(ctx: &mut Ctx, how: fn(&[Option<&Set>]) -> Set) -> Result<(), Fault> {
+    let sources: Vec<_> = ctx.args.skip(1).iter().collect();
+    let result = how(&ctx.keys.typed_each(&sources)?);
+    ctx.w.set(result.len());
+    result.iter().for_each(|member| write(&mut ctx.w, member));
+    ctx.keys.discard(result.into_value());
+    Ok(())
+}
+
+/// SINTERSTORE, SUNIONSTORE and SDIFFSTORE.
+fn store(ctx: &mut Ctx, how: fn(&[Option<&Set>]) -> Set) -> Result<(), Fault> {
+    let sources: Vec<_> = ctx.args.skip(2).iter().collect();
+    let result = how(&ctx.keys.typed_each(&sources)?);
     let (target, len) = (ctx.arg(1), result.len());
     if len == 0 {
         ctx.keys.delete(target);
@@ -215,73 +279,17 @@ fn combine(ctx: &mut Ctx, how: Combine, store: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sizes of the sets; all must be sets, even if the result is known before.
-fn sizes(ctx: &mut Ctx, sources: &[&[u8]]) -> Result<Vec<usize>, Fault> {
-    sources.iter().map(|key| Ok(ctx.keys.typed::<Set>(key)?.map_or(0, Set::len))).collect()
-}
-
-/// What all have, at most `limit` of it: each member of the smallest set is looked up in the others.
-fn intersection(ctx: &mut Ctx, sources: &[&[u8]], limit: usize) -> Result<Set, Fault> {
-    let sizes = sizes(ctx, sources)?;
+fn intersection(sets: &[Option<&Set>]) -> Set {
     let mut result = Set::default();
-    let mut order: Vec<usize> = (0..sources.len()).collect();
-    order.sort_by_key(|&i| sizes[i]);
-    if order.first().is_none_or(|&first| sizes[first] == 0) {
-        return Ok(result);
+    for member in common(sets.to_vec()) {
+        result.add_member(member);
     }
-    let mut candidates = Vec::new();
-    if let Some(set) = ctx.keys.typed::<Set>(sources[order[0]])? {
-        set.each(|member| candidates.push(member.to_vec()));
-    }
-    for &other in &order[1..] {
-        if let Some(set) = ctx.keys.typed::<Set>(sources[other])? {
-            candidates.retain(|member| set.contains(member));
-        }
-    }
-    candidates.iter().take(limit).for_each(|member| drop(result.add(member)));
-    Ok(result)
-}
-
-fn union(ctx: &mut Ctx, sources: &[&[u8]]) -> Result<Set, Fault> {
-    sizes(ctx, sources)?;
-    let mut result = Set::default();
-    for key in sources {
-        if let Some(set) = ctx.keys.typed::<Set>(key)? {
-            set.each(|member| drop(result.add(member)));
-        }
-    }
-    Ok(result)
-}
-
-/// What the first has and no other: by looking its members up in the others, or by taking the others'
-/// members out of it, whichever is less work (Redis's rule).
-fn difference(ctx: &mut Ctx, sources: &[&[u8]]) -> Result<Set, Fault> {
-    let sizes = sizes(ctx, sources)?;
-    let mut result = Set::default();
-    if let Some(first) = ctx.keys.typed::<Set>(sources[0])? {
-        first.each(|member| drop(result.add(member)));
-    }
-    let lookups = sizes[0].saturating_mul(sources.len()) / 2;
-    let by_lookup = lookups <= sizes.iter().sum::<usize>();
-    for key in &sources[1..] {
-        let Some(other) = ctx.keys.typed::<Set>(key)? else { continue };
-        if by_lookup {
-            let mut gone = Vec::new();
-            result.each(|member| {
-                if other.contains(member) {
-                    gone.push(member.to_vec());
-                }
-            });
-            gone.iter().for_each(|member| drop(result.remove(member)));
-        } else {
-            other.each(|member| drop(result.remove(member)));
-        }
-    }
-    Ok(result)
+    result
 }
 
 fn sintercard(ctx: &mut Ctx) -> Result<(), Fault> {
-    let numkeys = counted(ctx.arg(1), "ERR numkeys should be greater than 0")?;
+    let numkeys = integer(ctx.arg(1)).and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
+    let numkeys = numkeys.ok_or(Fault::new("ERR numkeys should be greater than 0"))?;
     if numkeys > ctx.args.len() - 2 {
         return Err(Fault::new("ERR Number of keys can't be greater than number of args"));
     }
@@ -294,7 +302,7 @@ fn sintercard(ctx: &mut Ctx) -> Result<(), Fault> {
     }
     let sources: Vec<_> = ctx.args.skip(2).iter().take(numkeys).collect();
     let limit = if limit == 0 { usize::MAX } else { limit };
-    let count = intersection(ctx, &sources, limit)?.len();
+    let count = common(ctx.keys.typed_each(&sources)?).take(limit).count();
     ctx.w.int(count as i64);
     Ok(())
 }
@@ -302,12 +310,13 @@ fn sintercard(ctx: &mut Ctx) -> Result<(), Fault> {
 fn sscan(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let start = cursor(ctx.arg(2))?;
-    if ctx.keys.typed::<Set>(key)?.is_none() {
-        write_scan(&mut ctx.w, 0, &[]);
+    // Redis looks for the key before it looks at the options.
+    let options = ScanOptions::parse(ctx, 3, false);
+    let Some(set) = ctx.keys.typed::<Set>(key)? else {
+        write_scan_head(&mut ctx.w, 0, 0);
         return Ok(());
-    }
-    let options = ScanOptions::parse(ctx, 3, false)?;
-    let Some(set) = ctx.keys.typed::<Set>(key)? else { return Ok(()) };
+    };
+    let options = options?;
     let (mut found, mut at, mut seen, mut steps) = (Vec::new(), start, 0, 0);
     if let Set::Ints(_) = set {
         at = 0;
@@ -316,11 +325,12 @@ fn sscan(ctx: &mut Ctx) -> Result<(), Fault> {
         steps += 1;
         at = set.scan(at, |member| {
             seen += 1;
-            if options.wants(member) {
-                found.push(member.to_vec());
+            if options.wants(member.bytes(&mut itoa::Buffer::new())) {
+                found.push(member);
             }
         });
     }
-    write_scan(&mut ctx.w, if at >= SCAN_END { 0 } else { at }, &found);
+    write_scan_head(&mut ctx.w, if at >= SCAN_END { 0 } else { at }, found.len());
+    found.into_iter().for_each(|member| write(&mut ctx.w, member));
     Ok(())
 }

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::block::Waiter;
 use super::keyspace::Keyspace;
+use super::value::Value;
 
 /// The most shards: a set of them is one u64.
 pub const MAX_SHARDS: usize = 64;
@@ -115,18 +116,21 @@ impl Shard {
 
 /// All shards.
 pub struct Shards {
-    cells: Box<[Cell]>,
+    cells: Box<[Alone<Cell>]>,
     /// Bytes in all shards.
-    used: AtomicUsize,
+    used: Alone<AtomicUsize>,
     /// Whether the order of use is wanted.
     evicts: bool,
 }
 
-/// Aligned so that two shards' locks never share a cache line.
+/// On cache lines of its own: what one thread writes does not slow down who reads its neighbours.
 #[repr(align(128))]
+struct Alone<T>(T);
+
 struct Cell {
     shard: Mutex<Shard>,
-    /// When the shard's oldest key was last used, as of the last unlock; `NOTHING` without keys.
+    /// When the shard's oldest key was last used, or some time before: keys are used and go without
+    /// this being told. `NOTHING` without keys.
     oldest: AtomicU32,
 }
 
@@ -162,7 +166,8 @@ impl Shards {
     /// `count` is a power of two and at most `MAX_SHARDS`.
     pub fn new(count: usize, databases: usize, evicts: bool) -> Shards {
         let cell = || Cell { shard: Mutex::new(Shard::new(databases)), oldest: AtomicU32::new(NOTHING) };
-        Shards { cells: (0..count).map(|_| cell()).collect(), used: AtomicUsize::new(0), evicts }
+        let cells = (0..count).map(|_| Alone(cell())).collect();
+        Shards { cells, used: Alone(AtomicUsize::new(0)), evicts }
     }
 
     /// How many there are.
@@ -182,29 +187,58 @@ impl Shards {
 
     /// Bytes in use.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.used.0.load(Ordering::Relaxed)
     }
 
     /// Locks a set, in ascending order.
     pub fn lock(&self, set: ShardSet) -> Locked<'_> {
-        let hold = |index: usize| Held { shards: self, index, shard: self.cells[index].shard.lock() };
+        let hold = |index: usize| Held { shards: self, index, shard: self.cells[index].0.shard.lock() };
         let held = match set.0.count_ones() {
             0 => Holding::None,
             1 => Holding::One(hold(set.0.trailing_zeros() as usize)),
-            _ => Holding::Many(set.iter().map(hold).collect()),
+            count => {
+                let mut many = Vec::with_capacity(count as usize);
+                many.extend(set.iter().map(hold));
+                Holding::Many(many)
+            }
         };
         Locked { set, held }
     }
 
-    /// The shard whose oldest key is oldest, as far as known without locking.
-    pub fn with_oldest_key(&self, now: i64) -> Option<usize> {
+    /// Removes the key that was not used for longest and gives its value; none when there is no key.
+    ///
+    /// Shards are asked in the order of what is known of them without locking. That may be too early a
+    /// time, never too late a one: so a shard whose oldest key really is older than all others' known
+    /// times has the oldest one.
+    pub fn evict_oldest(&self, now: i64) -> Option<Value> {
         let now = (now / 100) as u32;
-        let age = |cell: &Cell| match cell.oldest.load(Ordering::Relaxed) {
-            NOTHING => None,
-            accessed => Some(now.wrapping_sub(accessed)),
-        };
-        let ages = self.cells.iter().enumerate().filter_map(|(i, cell)| Some((age(cell)?, i)));
-        ages.max().map(|(_, i)| i)
+        loop {
+            let (mut best, mut second) = (None, 0);
+            for (index, cell) in self.cells.iter().enumerate() {
+                let accessed = cell.0.oldest.load(Ordering::Relaxed);
+                let age = now.wrapping_sub(accessed);
+                match best {
+                    _ if accessed == NOTHING => {}
+                    Some((_, oldest)) if age <= oldest => second = second.max(age),
+                    _ => second = best.replace((index, age)).map_or(second, |(_, age)| age),
+                }
+            }
+            let (index, _) = best?;
+            let mut locked = self.lock(ShardSet::default().with(index));
+            let shard = locked.shard(index);
+            let mut value = None;
+            if let Some((accessed, db, at)) = shard.oldest()
+                && now.wrapping_sub(accessed) >= second
+            {
+                shard.counts.evicted += 1;
+                value = Some(super::view::remove_telling(shard, db, at));
+            }
+            let oldest = shard.oldest().map_or(NOTHING, |(accessed, ..)| accessed.min(NOTHING - 1));
+            self.cells[index].0.oldest.store(oldest, Ordering::Relaxed);
+            if value.is_some() {
+                return value;
+            }
+        }
     }
 }
 
@@ -227,22 +261,34 @@ struct Held<'e> {
     shard: MutexGuard<'e, Shard>,
 }
 
-impl Locked<'_> {
-    /// The shards that are locked.
-    pub fn set(&self) -> ShardSet {
-        self.set
-    }
+/// Why a command finds the shard of every key that it asks for.
+const LOCKED: &str = "a command's row names every key that it touches, and their shards are locked";
 
+impl Locked<'_> {
     /// A locked shard by its number.
     pub fn shard(&mut self, index: usize) -> &mut Shard {
-        let place = (self.set.0 & ((1 << index) - 1)).count_ones() as usize;
+        let place = self.place(index);
         let held = match &mut self.held {
             Holding::One(held) => Some(held),
             Holding::Many(held) => held.get_mut(place),
             Holding::None => None,
         };
-        let held = held.filter(|held| held.index == index);
-        &mut held.expect("a command's row names every key that it touches, and their shards are locked").shard
+        &mut held.filter(|held| held.index == index).expect(LOCKED).shard
+    }
+
+    /// A locked shard by its number, to be read.
+    pub fn shard_ref(&self, index: usize) -> &Shard {
+        let held = match &self.held {
+            Holding::One(held) => Some(held),
+            Holding::Many(held) => held.get(self.place(index)),
+            Holding::None => None,
+        };
+        &held.filter(|held| held.index == index).expect(LOCKED).shard
+    }
+
+    /// Where among the held ones a shard is.
+    fn place(&self, index: usize) -> usize {
+        (self.set.0 & ((1 << index) - 1)).count_ones() as usize
     }
 
     /// True when a waiter in one of the locked shards would push to a second key.
@@ -255,17 +301,18 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         let shard = &mut *self.shard;
         shard.count_memory();
-        if self.shards.evicts {
+        let known = &self.shards.cells[self.index].0.oldest;
+        if self.shards.evicts && known.load(Ordering::Relaxed) == NOTHING {
             let oldest = shard.oldest().map_or(NOTHING, |(accessed, ..)| accessed.min(NOTHING - 1));
-            self.shards.cells[self.index].oldest.store(oldest, Ordering::Relaxed);
+            known.store(oldest, Ordering::Relaxed);
         }
         if shard.used >= shard.published {
             let more = shard.used - shard.published;
             if more > 0 {
-                self.shards.used.fetch_add(more, Ordering::Relaxed);
+                self.shards.used.0.fetch_add(more, Ordering::Relaxed);
             }
         } else {
-            self.shards.used.fetch_sub(shard.published - shard.used, Ordering::Relaxed);
+            self.shards.used.0.fetch_sub(shard.published - shard.used, Ordering::Relaxed);
         }
         shard.published = shard.used;
     }

@@ -204,7 +204,7 @@ fn set_pairs(ctx: &mut Ctx) {
 }
 
 fn mset(ctx: &mut Ctx) -> Result<(), Fault> {
-    if ctx.args.len() % 2 == 0 {
+    if ctx.args.len().is_multiple_of(2) {
         return Err(Fault::arity("mset"));
     }
     set_pairs(ctx);
@@ -213,7 +213,7 @@ fn mset(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn msetnx(ctx: &mut Ctx) -> Result<(), Fault> {
-    if ctx.args.len() % 2 == 0 {
+    if ctx.args.len().is_multiple_of(2) {
         return Err(Fault::arity("msetnx"));
     }
     for i in (1..ctx.args.len()).step_by(2) {

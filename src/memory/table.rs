@@ -23,6 +23,9 @@ pub const NONE: u32 = u32::MAX;
 /// The end of a scan, one past the last position.
 pub const SCAN_END: u64 = 1 << 32;
 
+/// Bytes that an item costs besides itself: hash, link, bucket.
+pub const SLOT_OVERHEAD: usize = 12;
+
 /// Slots of a chunk: a chunk is the largest piece that is ever allocated or copied at once.
 const CHUNK: usize = 1024;
 const MIN_BUCKETS: usize = 4;
@@ -164,13 +167,8 @@ impl<T: Keyed> Table<T> {
         self.slots.iter().map(|slot| &slot.item)
     }
 
-    /// A uniformly random index, or none when the table is empty.
-    pub fn random(&self) -> Option<u32> {
-        (!self.is_empty()).then(|| fastrand::u32(0..self.len() as u32))
-    }
-
     /// Visits the items of one bucket from `position` on; gives the next position, `SCAN_END` at the end.
-    pub fn scan(&self, position: u64, mut visit: impl FnMut(&T)) -> u64 {
+    pub fn scan<'a>(&'a self, position: u64, mut visit: impl FnMut(&'a T)) -> u64 {
         if self.is_empty() || position >= SCAN_END {
             return SCAN_END;
         }
@@ -315,9 +313,9 @@ impl<T> Chunks<T> {
         item
     }
 
-    /// Frees what is not needed, but keeps one chunk in hand for the next push.
+    /// Frees what is not needed, but keeps an empty chunk in hand until the one before it is half empty.
     fn shrink(&mut self) {
-        if self.chunks.len() > self.len / CHUNK + 2 {
+        if self.chunks.len() > (self.len + CHUNK / 2) / CHUNK + 1 {
             self.chunks.pop();
         }
         if self.chunks.len() == 1 && self.len * 4 < self.chunks[0].capacity() {

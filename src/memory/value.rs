@@ -15,7 +15,9 @@ pub enum Value {
     Int(i64),
     /// A string that was stored whole.
     Str(Blob),
-    /// A string that was changed in place, with room to grow.
+    /// A string that was changed in place, with room to grow. Boxed: a vector is three words, and a
+    /// value, its tag included, is not to be larger.
+    #[allow(clippy::box_collection)]
     Raw(Box<Vec<u8>>),
     /// A list.
     List(Box<List>),

@@ -107,9 +107,18 @@ impl<'a> Keys<'a> {
         self.find(key).is_some()
     }
 
-    /// Notes a use of the key; true when it is there.
-    pub fn use_key(&mut self, key: &[u8]) -> bool {
-        self.get(key).is_some()
+    /// The entry of a key, for a command that reads without that being a use (EXISTS, TTL).
+    pub fn look(&mut self, key: &[u8]) -> Option<&Entry> {
+        match self.locate(key) {
+            Ok(spot) => {
+                self.locked.shard(spot.shard).counts.hits += 1;
+                Some(self.entry(spot))
+            }
+            Err(shard) => {
+                self.locked.shard(shard).counts.misses += 1;
+                None
+            }
+        }
     }
 
     /// The value as a type, for a command that reads.
@@ -129,6 +138,20 @@ impl<'a> Keys<'a> {
         }
         // Found or just added.
         self.typed_mut(key).transpose().unwrap_or(Err(NO_SUCH_KEY))
+    }
+
+    /// Several values as one type, to be read together; a fault if any is of another type.
+    pub fn typed_each<T: Kind>(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<&T>>, Fault> {
+        for key in keys {
+            self.typed::<T>(key)?;
+        }
+        // Keys whose time was over are gone now, so nothing moves from here on.
+        let find = |key: &&[u8]| {
+            let hash = hash(key);
+            let keys = &self.locked.shard_ref(self.shards.of(hash)).dbs[self.db].keys;
+            keys.find(hash, key).map(|at| T::of(&keys.at(at).value)).transpose()
+        };
+        keys.iter().map(find).collect()
     }
 
     /// The bytes of a string, for a command that reads.

@@ -4,7 +4,7 @@ use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{BAD_CURSOR, DB_RANGE, Fault, NOT_INTEGER, SYNTAX};
 use super::keyspace::{Entry, Keyspace};
-use super::number::{int_arg, integer};
+use super::number::{int32_arg, integer};
 use super::table::{Keyed, SCAN_END};
 use super::{glob, shard::Db};
 
@@ -90,11 +90,16 @@ impl<'a> ScanOptions<'a> {
 }
 
 /// A cursor and what was found.
-pub fn write_scan(w: &mut crate::resp::Writer, next: u64, found: &[Vec<u8>]) {
+pub fn write_scan(w: &mut crate::resp::Writer, next: u64, found: &[impl AsRef<[u8]>]) {
+    write_scan_head(w, next, found.len());
+    found.iter().for_each(|item| w.bulk(item.as_ref()));
+}
+
+/// A cursor, and how many items the caller will write.
+pub fn write_scan_head(w: &mut crate::resp::Writer, next: u64, found: usize) {
     w.array(2);
     w.bulk(next.to_string().as_bytes());
-    w.array(found.len());
-    found.iter().for_each(|item| w.bulk(item));
+    w.array(found);
 }
 
 /// A cursor: what C's strtoul reads, all of it.
@@ -215,10 +220,10 @@ fn tell_watchers(ctx: &mut Ctx, number: usize, other: Option<usize>) {
 }
 
 fn swapdb(ctx: &mut Ctx) -> Result<(), Fault> {
-    let index = |i: usize, text| int_arg(ctx.arg(i)).map_err(|_| Fault::new(text));
+    let index = |i: usize, text| int32_arg(ctx.arg(i)).map_err(|_| Fault::new(text));
     let first = index(1, "ERR invalid first DB index")?;
     let second = index(2, "ERR invalid second DB index")?;
-    let valid = |n: i64| usize::try_from(n).ok().filter(|&n| n < ctx.config.databases).ok_or(DB_RANGE);
+    let valid = |n: i32| usize::try_from(n).ok().filter(|&n| n < ctx.config.databases).ok_or(DB_RANGE);
     let (first, second) = (valid(first)?, valid(second)?);
     if first != second {
         tell_watchers(ctx, first, Some(second));
@@ -248,7 +253,7 @@ fn signal_waiting(ctx: &mut Ctx, number: usize) {
 }
 
 fn select(ctx: &mut Ctx) -> Result<(), Fault> {
-    let db = integer(ctx.arg(1)).ok_or(NOT_INTEGER)?;
+    let db = int32_arg(ctx.arg(1))?;
     ctx.caller.db = usize::try_from(db).ok().filter(|&db| db < ctx.config.databases).ok_or(DB_RANGE)?;
     ctx.w.ok();
     Ok(())

@@ -1,1 +1,195 @@
-//! (to come)
+//! The program while it runs: builds everything from the settings, accepts clients, and ends in order.
+
+mod accept;
+mod reload;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tracing::info;
+
+use crate::clock::Clock;
+use crate::command;
+use crate::config::Config;
+use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
+use crate::session::{Budget, Clients, Shared, Upstream};
+use crate::settings::{Settings, UpstreamSettings};
+use crate::shutdown::Drain;
+use crate::stats::Stats;
+use crate::upstream::{Close, Credentials, Hub, Node, Pool, Quotas, Target};
+
+/// How often rates are sampled.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often idle clients are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Share of `max_staleness` after which an idle lane is pinged: four chances to stay fresh.
+const PINGS_PER_STALENESS: u32 = 4;
+
+/// A running proxy.
+pub struct Server {
+    shared: Arc<Shared>,
+    config: Config,
+    tls: Option<ServerTls>,
+    addrs: Vec<ListenAddr>,
+    drain: Drain,
+    background: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Why it could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(ListenAddr, io::Error),
+    /// A certificate or key is not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Server {
+    /// Starts everything. Clients are accepted when this returns; the upstream may still be away.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let settings = config.settings.clone();
+        let clock = Clock::start();
+        let names: Vec<&'static str> = command::all().iter().map(|command| command.name).collect();
+        let stats = Stats::new(&names);
+        let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
+        let mut background = Vec::new();
+        let upstream = match &settings.upstream {
+            Some(upstream) => Some(connect(upstream, &settings, &stats, clock, &mut background)?),
+            None => None,
+        };
+        let shared = Arc::new(Shared {
+            settings: ArcSwap::from_pointee(settings.clone()),
+            stats,
+            clock,
+            clients: Clients::default(),
+            upstream,
+            buffers: Budget::default(),
+            run_id: std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect(),
+            tcp_port: AtomicU16::new(0),
+            config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
+        });
+        let mut server = Server { shared, config, tls, addrs: Vec::new(), drain: Drain::new(), background };
+        server.listen(&settings).await?;
+        server.background.push(tokio::spawn(housekeeping(Arc::clone(&server.shared))));
+        Ok(server)
+    }
+
+    /// The addresses listened on, with the ports that the system chose.
+    pub fn addrs(&self) -> &[ListenAddr] {
+        &self.addrs
+    }
+
+    /// What sessions share: for tests that look inside.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    async fn listen(&mut self, settings: &Settings) -> Result<(), StartError> {
+        let options = ListenOptions {
+            unix_mode: settings.server.unix_mode,
+            keepalive: settings.server.tcp_keepalive,
+            tls: self.tls.clone(),
+        };
+        for addr in &settings.server.listen {
+            let listener = Listener::bind(addr, &options)
+                .await
+                .map_err(|error| StartError::Listen(addr.clone(), error))?;
+            let bound = listener.local_addr();
+            info!(address = %bound, "listening");
+            if let Address::Tcp { port, .. } = &bound.address
+                && self.shared.tcp_port.load(Relaxed) == 0
+            {
+                self.shared.tcp_port.store(*port, Relaxed);
+            }
+            self.addrs.push(bound);
+            let accept = accept::run(listener, Arc::clone(&self.shared), self.drain.clone());
+            self.background.push(tokio::spawn(accept));
+        }
+        Ok(())
+    }
+
+    /// Takes nothing new, finishes what is in flight, at most `shutdown_grace`.
+    pub async fn stop(self) {
+        let grace = self.shared.settings.load().server.shutdown_grace;
+        self.drain.start();
+        self.shared.clients.all().iter().for_each(|client| client.inbox.close(Close::Shutdown));
+        let late = self.drain.finish(grace).await;
+        if late > 0 {
+            tracing::warn!(clients = late, "clients were cut off at the end of shutdown_grace");
+        }
+        self.background.iter().for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.background.iter().for_each(|task| task.abort());
+    }
+}
+
+/// Builds the upstream and starts its tasks.
+fn connect(
+    upstream: &UpstreamSettings,
+    settings: &Settings,
+    stats: &Arc<Stats>,
+    clock: Clock,
+    tasks: &mut Vec<tokio::task::JoinHandle<()>>,
+) -> Result<Upstream, StartError> {
+    let node = Node::new(target(upstream, settings)?, Arc::clone(stats), clock);
+    let quotas = Quotas {
+        blocking: upstream.blocking_connections,
+        transaction: upstream.transaction_connections,
+        bulk: upstream.bulk_connections,
+    };
+    let pool = Pool::new(Arc::clone(&node), quotas, Arc::clone(stats));
+    let hub = Hub::new(Arc::clone(&node), Arc::clone(stats), clock);
+    node.lane.expect_db(upstream.db);
+    tasks.push(tokio::spawn(Arc::clone(&node).keep_connected()));
+    tasks.push(tokio::spawn(Arc::clone(&hub).run()));
+    Ok(Upstream { node, pool, hub, first_db: upstream.db })
+}
+
+/// Where the upstream is and how to talk to it, by the settings.
+fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, TlsError> {
+    Ok(Target {
+        address: upstream.address.clone(),
+        tls: upstream.tls.as_ref().map(ClientTls::load).transpose()?,
+        credentials: Credentials {
+            user: upstream.user.clone().unwrap_or_default(),
+            password: upstream.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+        },
+        connect: upstream.connect_options(),
+        reply_timeout: upstream.reply_timeout,
+        down_after: upstream.down_after,
+        backoff_min: upstream.reconnect_min,
+        backoff_max: upstream.reconnect_max,
+        ping_every: (settings.cache.max_staleness / PINGS_PER_STALENESS).max(Duration::from_millis(10)),
+    })
+}
+
+/// What has to be done from time to time.
+async fn housekeeping(shared: Arc<Shared>) {
+    let mut swept = Instant::now();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tick.tick().await;
+        let now = Instant::now();
+        shared.stats.tick(now);
+        if now.duration_since(swept) < SWEEP {
+            continue;
+        }
+        swept = now;
+        if let Some(idle) = shared.settings.load().server.idle_timeout {
+            let closed = shared.clients.close_idle(idle.as_nanos() as u64, shared.clock.now());
+            shared.stats.clients.idle_clients_closed.add(closed as u64);
+        }
+    }
+}

@@ -1,1 +1,336 @@
-//! (to come)
+//! One client's session: the data path.
+//!
+//! ```text
+//!   read ──► parse ──► execute ──┬─► answered here ─────────────────────┐
+//!                                ├─► batch ──► lane … inbox ──► slots ──┤──► output ──► write
+//!                                └─► job (a connection of its own) ─────┘
+//! ```
+//!
+//! `Session::run` is the whole of it: wait for something, put the replies that have come in their
+//! places, execute the requests that have come, and send. Everything that needs no waiting is done by
+//! `Core`, which knows no socket; the jobs that do need it are in `jobs`.
+
+mod client_commands;
+mod clients;
+mod core;
+mod dispatch;
+mod info;
+mod jobs;
+mod local;
+mod output;
+mod pinned;
+mod replies;
+mod shared;
+mod slots;
+mod subscriptions;
+mod transaction;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::time::Sleep;
+use tokio_util::io::poll_read_buf;
+
+pub use clients::{Client, Clients};
+pub use shared::{Budget, Shared, Upstream};
+
+use self::core::Core;
+use self::dispatch::Flow;
+use crate::net::Stream;
+use crate::resp::{Parsed, RequestLimits, RequestParser};
+use crate::upstream::Close;
+
+/// Unwritten bytes above which no further request of the client is executed.
+pub(crate) const MAX_UNWRITTEN: usize = 1 << 20;
+
+/// Bytes read ahead of what can be executed at present.
+const MAX_READ_AHEAD: usize = 64 * 1024;
+
+/// One read's worth.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// A request may be collected up to this size before it is executed, as Redis's
+/// `client-query-buffer-limit`.
+const MAX_QUERY: usize = 1 << 30;
+
+/// A client's buffers above this size make it one to be disconnected when all buffers together are
+/// above their budget.
+const SPARED: usize = 1 << 20;
+
+/// One client's session.
+pub struct Session {
+    stream: Stream,
+    /// Read and not executed.
+    read: BytesMut,
+    parser: RequestParser,
+    core: Core,
+    /// The client has sent its last byte; what it is owed is still delivered.
+    eof: bool,
+    /// A complete request waits in `read` for something other than bytes.
+    held: bool,
+    /// Ends a CLIENT PAUSE.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Our share of the budget for buffers.
+    charged: usize,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+pub enum End {
+    /// The client left, or asked to.
+    Left,
+    /// Its socket failed.
+    Io(io::Error),
+    /// Others wanted it.
+    Closed(Close),
+    /// It left too many replies unread.
+    OutputLimit,
+    /// Its request was longer than anything allowed.
+    QueryLimit,
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        End::Io(error)
+    }
+}
+
+impl Session {
+    /// A session over an accepted stream, its handshake done.
+    pub fn new(stream: Stream, shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        Session {
+            stream,
+            read: BytesMut::new(),
+            parser: RequestParser::new(RequestLimits::default()),
+            core: Core::new(shared, client),
+            eof: false,
+            held: false,
+            timer: None,
+            charged: 0,
+        }
+    }
+
+    /// Serves the client until one side ends it.
+    pub async fn run(mut self) -> End {
+        let end = loop {
+            if let Err(end) = poll_fn(|cx| self.poll_wait(cx)).await {
+                break end;
+            }
+            if let Err(end) = self.look_after_client() {
+                break end;
+            }
+            if let Err(end) = self.take_requests().await {
+                break end;
+            }
+            if let Err(end) = self.check_limits() {
+                break end;
+            }
+        };
+        self.core.unsubscribe_all();
+        self.core.shared.buffers.change(self.charged, 0);
+        end
+    }
+
+    // === waiting ===
+
+    /// Ready when there is something to do. Writes what there is to write meanwhile.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.core.out.is_empty() {
+            let before = self.core.out.len();
+            let result = self.core.out.poll_write(&mut self.stream, cx);
+            self.core.recorder.bytes_out(before - self.core.out.len());
+            match result {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(Ok(())) if self.held && self.core.may_execute() => return Poll::Ready(Ok(())),
+                _ => {}
+            }
+        }
+        let done = self.core.slots.is_empty() && self.core.out.is_empty();
+        if done && (self.core.closing || (self.eof && !self.held)) {
+            return Poll::Ready(Err(End::Left));
+        }
+        if self.core.client.inbox.poll_ready(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(timer) = &mut self.timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            self.timer = None;
+            return Poll::Ready(Ok(()));
+        }
+        if self.wants_read() {
+            return self.poll_read(cx);
+        }
+        Poll::Pending
+    }
+
+    /// True unless what was read already has to wait.
+    fn wants_read(&self) -> bool {
+        !self.eof && !self.core.closing && !(self.held && self.read.len() >= MAX_READ_AHEAD)
+    }
+
+    /// Reads once. The buffer is made only when there is something to read into it: an idle client
+    /// costs none.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.read.is_empty() {
+            match self.stream.poll_readable(cx) {
+                Poll::Pending => {
+                    self.read = BytesMut::new();
+                    self.core.release();
+                    self.parser.release();
+                    return Poll::Pending;
+                }
+                Poll::Ready(result) => result?,
+            }
+        }
+        if self.read.capacity() - self.read.len() < READ_BUFFER / 4 {
+            // A large argument doubles its buffer, up to what its header declares.
+            let missing = self.parser.declared().saturating_sub(self.read.len());
+            self.read.reserve(READ_BUFFER.max(missing.min(self.read.len())));
+        }
+        let n = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read))?;
+        self.core.recorder.bytes_in(n);
+        if n == 0 {
+            self.eof = true;
+            self.held = false;
+            // A client that waits for nothing is gone; one that is owed replies gets them.
+            let done = self.core.slots.is_empty() && self.core.out.is_empty();
+            return if done { Poll::Ready(Err(End::Left)) } else { Poll::Ready(Ok(())) };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what came in the inbox. An order to end is obeyed at once, but for a shutdown: then what is
+    /// owed is still delivered.
+    fn look_after_client(&mut self) -> Result<(), End> {
+        match self.core.take_replies() {
+            None => Ok(()),
+            Some(Close::Shutdown) => {
+                self.core.closing = true;
+                Ok(())
+            }
+            Some(close) => Err(End::Closed(close)),
+        }
+    }
+
+    // === executing ===
+
+    /// Executes what has been read, as far as it may be executed now.
+    async fn take_requests(&mut self) -> Result<(), End> {
+        self.core.begin();
+        self.held = false;
+        let mut at = 0;
+        while at < self.read.len() {
+            if self.core.slots.is_empty() {
+                self.core.barrier = false;
+            }
+            if !self.core.may_execute() {
+                self.held = true;
+                break;
+            }
+            self.parser.set_authenticated(self.core.authenticated);
+            match self.parser.parse(&self.read[at..]) {
+                Ok(Parsed::Complete(len)) => {
+                    let request = &self.read[at..];
+                    let args = self.parser.args(request);
+                    if args.is_empty() {
+                        at += len;
+                        continue;
+                    }
+                    match self.core.execute(args, self.parser.raw(request)) {
+                        Flow::Next => at += len,
+                        Flow::Wait => {
+                            self.hold();
+                            break;
+                        }
+                        Flow::Job(job) => {
+                            self.read.advance(at + len);
+                            at = 0;
+                            self.core.end();
+                            // Boxed: jobs are rare, and their state must not burden every idle client.
+                            Box::pin(self.run_job(job)).await?;
+                            self.core.begin();
+                        }
+                    }
+                }
+                Ok(Parsed::Incomplete) => {
+                    self.read.advance(std::mem::take(&mut at));
+                    if !self.is_bulk()? {
+                        break;
+                    }
+                    if !self.core.slots.is_empty() {
+                        self.core.barrier = true;
+                        self.held = true;
+                        break;
+                    }
+                    self.core.end();
+                    Box::pin(self.stream_request()).await?;
+                    self.core.begin();
+                }
+                Err(error) => {
+                    self.core.shared.stats.clients.protocol_errors.inc();
+                    self.core.answer(crate::stats::UNLISTED, crate::stats::Served::Error, |writer| {
+                        error.write_reply(writer.out);
+                    });
+                    self.core.closing = true;
+                    at = self.read.len();
+                }
+            }
+        }
+        self.read.advance(at);
+        self.core.end();
+        self.core.client.query_bytes.store(self.read.len(), Relaxed);
+        Ok(())
+    }
+
+    /// The request in hand waits: for all that is owed, or for the end of a pause.
+    fn hold(&mut self) {
+        self.held = true;
+        match self.core.paused_until.take() {
+            Some(until) => {
+                let at = self.core.shared.clock.instant(until);
+                self.timer = Some(Box::pin(tokio::time::sleep_until(at.into())));
+            }
+            None => self.core.barrier = true,
+        }
+    }
+
+    /// Whether the incomplete request is to be streamed over a connection of its own instead of being
+    /// collected here.
+    fn is_bulk(&self) -> Result<bool, End> {
+        let declared = self.parser.declared();
+        if declared <= self.core.bulk_threshold() {
+            return Ok(false);
+        }
+        let args = self.parser.args(&self.read);
+        if self.core.may_stream(&args) {
+            return Ok(true);
+        }
+        if self.read.len() > MAX_QUERY { Err(End::QueryLimit) } else { Ok(false) }
+    }
+
+    /// Charges our buffers to the common budget, and ends a client that leaves too much unread.
+    fn check_limits(&mut self) -> Result<(), End> {
+        let settings = &self.core.settings.server;
+        let unread = self.core.out.len();
+        if unread > settings.client_output_limit + self.core.out.largest() {
+            self.core.shared.stats.clients.evicted_clients.inc();
+            return Err(End::OutputLimit);
+        }
+        let held = self.read.capacity() + unread;
+        if held != self.charged {
+            self.core.shared.buffers.change(self.charged, held);
+            self.charged = held;
+            if held > SPARED && self.core.shared.buffers.used() > settings.client_buffers {
+                self.core.shared.stats.clients.evicted_clients.inc();
+                return Err(End::OutputLimit);
+            }
+        }
+        Ok(())
+    }
+}

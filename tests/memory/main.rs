@@ -1,6 +1,7 @@
 //! The memory engine against its oracle: the same commands on a real Redis, the same bytes in reply.
 
 mod blocking;
+mod coverage;
 mod generic;
 mod geo;
 mod hashes;

@@ -1,0 +1,333 @@
+//! Reads: hit, join, fetch or plain.
+
+use super::flight::{Flight, Ident, Progress};
+use super::lanes::Standing;
+use super::{FlightRef, LaneId, Near, Part, Phase, Settings};
+use crate::resp::Args;
+use crate::store::{Entry, EntryKey, Expiry, Record};
+use parking_lot::MutexGuard;
+
+/// A cacheable read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOf<'a> {
+    /// The lane that the key's reads go to.
+    pub lane: LaneId,
+    /// What is read.
+    pub key: EntryKey<'a>,
+    /// The key's settings.
+    pub settings: Settings,
+    /// The lane's sequence number of the client's last unanswered command: only flights appended
+    /// after it are joined. None when all have been answered.
+    pub unanswered: Option<u64>,
+}
+
+/// What a read has to do.
+#[derive(Debug)]
+pub enum Looked {
+    /// `hit` got the reply.
+    Hit {
+        /// About how long ago the entry was stored (ns, to the second).
+        age: u64,
+    },
+    /// `waiter` was handed to a flight of another client.
+    Joined,
+    /// The caller appends the tracked fetch and says `appended`, or `failed` if it cannot.
+    Fetch(FlightRef),
+    /// An ordinary, untracked read on the lane.
+    Plain(Plain),
+    /// There is an entry, but the stream has not been confirmed for `max_staleness`: wait for the
+    /// outstanding PING and look again.
+    Guarded,
+}
+
+/// Why a read goes plain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plain {
+    /// Not asked for often enough to be worth a tracked fetch.
+    Cold,
+    /// A write of the key is unanswered: the read goes behind it.
+    Pending,
+    /// The same read is under way and cannot be joined.
+    Flying,
+    /// The lane neither tracks nor lives by TTL.
+    Closed,
+    /// The settings say so.
+    Uncached,
+    /// Too many flights.
+    Full,
+}
+
+/// What a multi-key read found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MultiLooked {
+    /// All keys were there at one moment, and `hit` got each reply in order.
+    Hit,
+    /// The command is sent whole.
+    Miss,
+    /// All keys were there, but see `Looked::Guarded`.
+    Guarded,
+}
+
+/// What failover found in a frozen cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stale {
+    /// About how long ago the entry was stored (ns, to the second).
+    pub age: u64,
+    /// The key's own end upstream.
+    pub expiry: Expiry,
+}
+
+/// What an entry is good for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Serve,
+    Wait,
+    Nothing,
+}
+
+impl<W> Near<W> {
+    /// Looks up one read. `hit` is called under the shard's lock with the reply as RESP3 bytes: it
+    /// copies them out and does nothing else. `waiter` is called only if a flight is joined.
+    pub fn read(
+        &self,
+        read: &ReadOf,
+        now: u64,
+        waiter: impl FnOnce() -> W,
+        hit: impl FnOnce(&[u8]),
+    ) -> Looked {
+        if !read.settings.cache {
+            return Looked::Plain(Plain::Uncached);
+        }
+        let hash = self.hash(read.key.key);
+        let mut part = self.part(hash);
+        // The lane is read under the lock: a bump that is over is seen.
+        let (stamp, phase) = self.lanes.stamp(read.lane);
+        if !self.may_cache(phase) {
+            return Looked::Plain(Plain::Closed);
+        }
+        if self.rules.pending && part.pending.contains(hash) {
+            return Looked::Plain(Plain::Pending);
+        }
+        match self.lookup(&mut part, hash, &read.key, now) {
+            Found::Entry(entry) => {
+                hit(entry.reply());
+                return Looked::Hit { age: entry.age_ns(now) };
+            }
+            Found::Guarded => return Looked::Guarded,
+            Found::Nothing => {}
+        }
+        let dead = self.remove_dead(&mut part, hash, &read.key, now);
+        let looked = self.join_or_fetch(&mut part, hash, read, (stamp, now), waiter);
+        drop(part);
+        drop(dead);
+        looked
+    }
+
+    /// Begins a tracked fetch of a key that a multi-key read missed, if it is worth one. The caller
+    /// appends the fetch as for `Looked::Fetch`: one multi-key command may serve several flights.
+    pub fn fetch(&self, read: &ReadOf, now: u64) -> Option<FlightRef> {
+        if !read.settings.cache {
+            return None;
+        }
+        let hash = self.hash(read.key.key);
+        let mut part = self.part(hash);
+        let (stamp, phase) = self.lanes.stamp(read.lane);
+        if !self.may_cache(phase) || (self.rules.pending && part.pending.contains(hash)) {
+            return None;
+        }
+        let worth = part.store.wants(hash);
+        if !worth || part.flights.find(hash, &read.key).is_some() || part.flights.is_full() {
+            return None;
+        }
+        let _ = now;
+        Some(self.begin_flight(&mut part, hash, read, stamp))
+    }
+
+    /// Answers a read of several keys, `template` with each of `keys` in turn, if all of them are
+    /// cached at one moment. `hit` gets each key's reply in order, repeated keys repeatedly.
+    pub fn multi_read(
+        &self,
+        template: &ReadOf,
+        keys: Args,
+        now: u64,
+        mut hit: impl FnMut(usize, &[u8]),
+    ) -> MultiLooked {
+        if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
+            return MultiLooked::Miss;
+        }
+        let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
+        let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
+        order.sort_unstable();
+        order.dedup();
+        // All locks at once, in the order of their indices: every other path holds one at a time.
+        let mut parts: Vec<(usize, MutexGuard<Part<W>>)> =
+            order.into_iter().map(|index| (index, self.shards[index].lock())).collect();
+        if !self.may_cache(self.lanes.stamp(template.lane).1) {
+            return MultiLooked::Miss;
+        }
+        for (key, &hash) in keys.iter().zip(&hashes) {
+            let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
+            if self.rules.pending && part.pending.contains(hash) {
+                return MultiLooked::Miss;
+            }
+            match self.peek(part, hash, &EntryKey { key, ..template.key }, now) {
+                Use::Serve => {}
+                Use::Wait => return MultiLooked::Guarded,
+                Use::Nothing => return MultiLooked::Miss,
+            }
+        }
+        for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
+            let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
+            match self.lookup(part, hash, &EntryKey { key, ..template.key }, now) {
+                Found::Entry(entry) => hit(i, entry.reply()),
+                // An epoch that ended meanwhile: the caller drops what it got.
+                _ => return MultiLooked::Miss,
+            }
+        }
+        MultiLooked::Hit
+    }
+
+    /// Failover's read of a frozen lane's entry: valid until the key's own end upstream, whatever
+    /// its cache deadline. The caller bounds the time since the freeze.
+    pub fn stale_read(&self, key: &EntryKey, now: u64, hit: impl FnOnce(&[u8])) -> Option<Stale> {
+        let hash = self.hash(key.key);
+        let part = self.part(hash);
+        let commands = self.answers(key.command).into_iter().flatten();
+        let mut found = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
+        let entry = found.find(|entry| self.is_stale_but_usable(entry, now))?;
+        hit(entry.reply());
+        Some(Stale { age: entry.age_ns(now), expiry: entry.expiry() })
+    }
+
+    pub(super) fn is_stale_but_usable(&self, entry: &Entry, now: u64) -> bool {
+        let ended = matches!(entry.expiry(), Expiry::At(at) if now >= at);
+        self.lanes.standing(entry.stamp()) == Standing::Frozen && !ended
+    }
+
+    fn may_cache(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Tracking => true,
+            Phase::TtlOnly => self.config.ttl_mode_max_age > 0,
+            Phase::Closed | Phase::Frozen => false,
+        }
+    }
+
+    fn lookup<'p>(&self, part: &'p mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Found<'p> {
+        let mut usable = Use::Nothing;
+        let mut which = None;
+        for command in self.answers(key.command).into_iter().flatten() {
+            let key = EntryKey { command, ..*key };
+            let Some(entry) = part.store.peek(hash, &key) else { continue };
+            usable = self.usable(entry, now);
+            if usable != Use::Nothing {
+                which = Some(key);
+                break;
+            }
+        }
+        match (usable, which) {
+            (Use::Serve, Some(key)) => part.store.get(hash, &key).map_or(Found::Nothing, Found::Entry),
+            (Use::Wait, _) => Found::Guarded,
+            _ => Found::Nothing,
+        }
+    }
+
+    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, now: u64) -> Use {
+        let commands = self.answers(key.command).into_iter().flatten();
+        let uses = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
+        uses.map(|entry| self.usable(entry, now)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
+    }
+
+    fn usable(&self, entry: &Entry, now: u64) -> Use {
+        let stamp = entry.stamp();
+        if self.lanes.standing(stamp) != Standing::Live || now >= entry.deadline() {
+            return Use::Nothing;
+        }
+        let lane = LaneId(stamp.lane);
+        let tracked = self.lanes.stamp(lane).1 == Phase::Tracking;
+        let quiet = now.saturating_sub(self.lanes.confirmed_at(lane));
+        if self.rules.staleness && tracked && quiet > self.config.max_staleness {
+            return Use::Wait;
+        }
+        Use::Serve
+    }
+
+    fn remove_dead(&self, part: &mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Option<Record> {
+        let entry = part.store.peek(hash, key)?;
+        let live = self.lanes.standing(entry.stamp()) == Standing::Live;
+        if live && now >= entry.deadline() {
+            self.counters.expirations.add(1);
+        }
+        part.store.remove_entry(hash, key)
+    }
+
+    fn join_or_fetch(
+        &self,
+        part: &mut Part<W>,
+        hash: u64,
+        read: &ReadOf,
+        (stamp, now): (crate::store::Stamp, u64),
+        waiter: impl FnOnce() -> W,
+    ) -> Looked {
+        let worth = part.store.wants(hash);
+        if let Some(flight) = part.flights.find(hash, &read.key) {
+            if flight.stamp == stamp {
+                let joinable = self.joinable(flight, read.unanswered, now) && flight.join(waiter);
+                return if joinable { Looked::Joined } else { Looked::Plain(Plain::Flying) };
+            }
+            // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
+        }
+        if !worth {
+            return Looked::Plain(Plain::Cold);
+        }
+        if part.flights.is_full() {
+            return Looked::Plain(Plain::Full);
+        }
+        Looked::Fetch(self.begin_flight(part, hash, read, stamp))
+    }
+
+    /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
+    /// after its value has arrived: nobody would be told.
+    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> bool {
+        let Progress::Appended { sent_at, seq } = flight.progress else { return false };
+        let in_order = !self.rules.join_order || unanswered.is_none_or(|last| seq > last);
+        in_order && now.saturating_sub(sent_at) <= self.config.max_staleness
+    }
+
+    fn begin_flight(
+        &self,
+        part: &mut Part<W>,
+        hash: u64,
+        read: &ReadOf,
+        stamp: crate::store::Stamp,
+    ) -> FlightRef {
+        self.counters.fetches.add(1);
+        let ident = Ident::of(&read.key);
+        let flight = Flight {
+            hash,
+            ident,
+            settings: read.settings,
+            stamp,
+            progress: Progress::New,
+            storable: true,
+            joiners: Vec::new(),
+        };
+        part.flights.add(self.index_of(hash) as u16, flight)
+    }
+}
+
+/// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
+const MAX_MULTI: usize = 1024;
+
+enum Found<'p> {
+    Entry(&'p Entry),
+    Guarded,
+    Nothing,
+}
+
+fn part_of<'p, 'a, W>(
+    parts: &'p mut [(usize, MutexGuard<'a, Part<W>>)],
+    index: usize,
+) -> Option<&'p mut Part<W>> {
+    let at = parts.binary_search_by_key(&index, |(i, _)| *i).ok()?;
+    Some(&mut parts[at].1)
+}

@@ -1,0 +1,46 @@
+//! The rules of coherence as switches, so that a checker can turn one off and see that it is needed.
+
+/// Which rules are in force: all of them, outside of tests. Configuration cannot reach this.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// A null push, a lost lane: a new epoch voids all entries and flights.
+    pub epochs: bool,
+    /// A push for a key removes its entries.
+    pub push_removes: bool,
+    /// A push for a key makes its flights unstorable.
+    pub push_detaches: bool,
+    /// The PTTL that follows must agree with the value.
+    pub ttl_agrees: bool,
+    /// An entry's life is limited by its key's TTL.
+    pub ttl_limits: bool,
+    /// Lives are counted from the fetch's send time, not from its reply.
+    pub from_send_time: bool,
+    /// A write removes the key's entries when it is enqueued.
+    pub write_removes: bool,
+    /// A write makes the key's flights unstorable and unjoinable when it is enqueued.
+    pub write_detaches: bool,
+    /// Reads of a key with an unanswered write go behind it.
+    pub pending: bool,
+    /// A flight is joined only if it was appended after the client's last unanswered command.
+    pub join_order: bool,
+    /// Hits need a stream confirmed within `max_staleness`.
+    pub staleness: bool,
+}
+
+impl Rules {
+    /// All in force.
+    pub const ALL: Rules = Rules {
+        epochs: true,
+        push_removes: true,
+        push_detaches: true,
+        ttl_agrees: true,
+        ttl_limits: true,
+        from_send_time: true,
+        write_removes: true,
+        write_detaches: true,
+        pending: true,
+        join_order: true,
+        staleness: true,
+    };
+}

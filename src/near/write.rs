@@ -1,0 +1,78 @@
+//! What removes entries: pushes, writes of our own, and the operator.
+
+use super::Near;
+use crate::store::glob_match;
+
+/// A key with an unanswered write, to be given back when the reply is applied. Small and `Copy`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WriteRef(u64);
+
+impl<W> Near<W> {
+    /// The upstream says that `key` changed, in some database.
+    pub fn pushed(&self, key: &[u8]) {
+        let hash = self.hash(key);
+        let mut part = self.part(hash);
+        let detached = if self.rules.push_detaches { part.flights.detach(hash) } else { 0 };
+        let record = if self.rules.push_removes { part.store.remove(hash) } else { None };
+        drop(part);
+        self.counters.fills_detached.add(detached);
+        self.counters.invalidations.add(record.map_or(0, |record| record.len()));
+    }
+
+    /// A write of `key` is about to be appended to a lane, or sent elsewhere. From now on its entries
+    /// are gone, its flights store nothing and are not joined, and its reads go behind the write.
+    #[must_use = "the key stays pending until write_end"]
+    pub fn write_begin(&self, key: &[u8]) -> WriteRef {
+        let hash = self.hash(key);
+        let mut part = self.part(hash);
+        part.pending.add(hash);
+        let detached = if self.rules.write_detaches { part.flights.detach(hash) } else { 0 };
+        let record = if self.rules.write_removes { part.store.remove(hash) } else { None };
+        drop(part);
+        self.counters.fills_detached.add(detached);
+        self.counters.write_removals.add(record.map_or(0, |record| record.len()));
+        WriteRef(hash)
+    }
+
+    /// The write's reply has been applied, or will never come; call before it is released.
+    pub fn write_end(&self, write: WriteRef) {
+        let WriteRef(hash) = write;
+        let mut part = self.part(hash);
+        let detached = if self.rules.write_detaches { part.flights.detach(hash) } else { 0 };
+        let record = if self.rules.write_removes { part.store.remove(hash) } else { None };
+        part.pending.sub(hash);
+        drop(part);
+        self.counters.fills_detached.add(detached);
+        self.counters.write_removals.add(record.map_or(0, |record| record.len()));
+    }
+
+    /// Removes all entries of the keys that match a glob; how many entries there were.
+    pub fn invalidate(&self, pattern: &[u8]) -> usize {
+        let mut removed = 0;
+        for shard in &self.shards {
+            let mut part = shard.lock();
+            let store = &part.store;
+            let matching = store.records().filter(|(_, r)| r.key().is_some_and(|k| glob_match(pattern, k)));
+            let hashes: Vec<u64> = matching.map(|(hash, _)| hash).collect();
+            let records: Vec<_> = hashes.into_iter().filter_map(|hash| part.store.remove(hash)).collect();
+            part.flights.detach_matching(|key| glob_match(pattern, key));
+            drop(part);
+            removed += records.iter().map(|record| record.len()).sum::<usize>();
+        }
+        removed
+    }
+
+    /// Removes everything; how many entries there were.
+    pub fn clear(&self) -> usize {
+        let mut removed = 0;
+        for shard in &self.shards {
+            let mut part = shard.lock();
+            removed += part.store.len();
+            part.flights.detach_matching(|_| true);
+            let records = part.store.clear();
+            drop(part);
+            drop(records);
+        }
+        removed
+    }
+}

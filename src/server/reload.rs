@@ -1,0 +1,35 @@
+//! SIGHUP: the configuration is read again, and what can change while running changes.
+
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::{Server, target};
+
+impl Server {
+    /// Reads the configuration again under the same flags. What needs a restart is named in the log
+    /// and stays as it is; a configuration with an error changes nothing.
+    pub fn reload(&mut self) {
+        let (config, changes) = match self.config.reload() {
+            Ok(reloaded) => reloaded,
+            Err(error) => return error!(%error, "configuration not reloaded"),
+        };
+        if let (Some(tls), Some(files)) = (&self.tls, &config.settings.server.tls)
+            && let Err(error) = tls.reload(files)
+        {
+            error!(%error, "certificate not reloaded; the old one stays in use");
+        }
+        if let (Some(upstream), Some(settings)) = (&self.shared.upstream, &config.settings.upstream) {
+            match target(settings, &config.settings) {
+                Ok(target) => upstream.node.target.store(Arc::new(target)),
+                Err(error) => error!(%error, "upstream TLS not reloaded"),
+            }
+        }
+        if !changes.need_restart.is_empty() {
+            warn!(options = changes.need_restart.join(", "), "these changes need a restart");
+        }
+        info!(options = changes.applied.join(", "), "configuration reloaded");
+        self.shared.settings.store(Arc::new(config.settings.clone()));
+        self.config = config;
+    }
+}

@@ -1,0 +1,240 @@
+//! Who is connected: what CLIENT LIST shows and CLIENT KILL acts on.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+
+use crate::clock::Nanos;
+use crate::command;
+use crate::upstream::{Close, Inbox};
+
+/// One connected client, as others see it. Its session keeps it up to date, once per batch.
+pub struct Client {
+    /// Unique for the life of the process.
+    pub id: u64,
+    /// Where it comes from.
+    pub addr: String,
+    /// Where it arrived.
+    pub laddr: String,
+    /// When it connected.
+    pub since: Nanos,
+    /// Its session's inbox.
+    pub inbox: Arc<Inbox>,
+    /// Last time it sent something.
+    pub active: AtomicU64,
+    /// 2 or 3.
+    pub resp: AtomicU8,
+    /// Selected database.
+    pub db: AtomicU32,
+    /// The last command's id; `u16::MAX` before the first and for unknown ones.
+    pub command: AtomicU16,
+    /// Commands queued in MULTI, -1 outside.
+    pub multi: AtomicI64,
+    /// Subscriptions to channels, patterns and shard channels.
+    pub subscriptions: [AtomicU32; 3],
+    /// Bytes read and not executed.
+    pub query_bytes: AtomicUsize,
+    /// Bytes to be written.
+    pub output_bytes: AtomicUsize,
+    /// What the client is doing, as the letters of CLIENT LIST.
+    pub flags: Mutex<Flags>,
+    /// The id upstream of the connection that it blocks on.
+    pub blocked_on: Mutex<Option<i64>>,
+    /// What it called itself.
+    pub words: Mutex<Words>,
+}
+
+/// Flags of CLIENT LIST that a session knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// `b`: waits in a blocking command.
+    pub blocked: bool,
+    /// `x`: inside MULTI.
+    pub multi: bool,
+    /// `d`: inside MULTI, EXEC will fail.
+    pub dirty: bool,
+    /// `P`: subscribed.
+    pub subscriber: bool,
+    /// `O`: MONITOR.
+    pub monitor: bool,
+    /// `U`: connected by a unix socket.
+    pub unix: bool,
+    /// `e`: CLIENT NO-EVICT ON.
+    pub no_evict: bool,
+    /// `T`: CLIENT NO-TOUCH ON.
+    pub no_touch: bool,
+}
+
+/// What a client said of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// CLIENT SETNAME
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER
+    pub lib_ver: Vec<u8>,
+}
+
+/// All connected clients.
+#[derive(Default)]
+pub struct Clients {
+    by_id: DashMap<u64, Arc<Client>>,
+    last_id: AtomicU64,
+    /// CLIENT PAUSE, while it lasts.
+    pause: RwLock<Option<Pause>>,
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When it ends.
+    pub until: Nanos,
+    /// All commands, or those that may write.
+    pub all: bool,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: Nanos) -> Arc<Self> {
+        Arc::new(Client {
+            id,
+            addr,
+            laddr,
+            since: now,
+            inbox: Inbox::new(),
+            active: AtomicU64::new(now),
+            resp: AtomicU8::new(2),
+            db: AtomicU32::new(0),
+            command: AtomicU16::new(u16::MAX),
+            multi: AtomicI64::new(-1),
+            subscriptions: Default::default(),
+            query_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            flags: Mutex::new(Flags { unix, ..Flags::default() }),
+            blocked_on: Mutex::new(None),
+            words: Mutex::default(),
+        })
+    }
+
+    /// One line of CLIENT LIST.
+    pub fn describe(&self, now: Nanos, out: &mut Vec<u8>) {
+        let seconds = |since: Nanos| now.saturating_sub(since) / 1_000_000_000;
+        let words = self.words.lock().clone();
+        let command = command::by_id(self.command.load(Relaxed)).map_or("NULL", |command| command.name);
+        let output = self.output_bytes.load(Relaxed);
+        let query = self.query_bytes.load(Relaxed);
+        let [sub, psub, ssub] = [0, 1, 2].map(|i| self.subscriptions[i].load(Relaxed));
+        let mut text = String::new();
+        let _ = write!(
+            text,
+            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db={} sub={sub} psub={psub} ssub={ssub} \
+             multi={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} \
+             tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            self.id,
+            self.addr,
+            self.laddr,
+            String::from_utf8_lossy(&words.name),
+            seconds(self.since),
+            seconds(self.active.load(Relaxed)),
+            self.letters(),
+            self.db.load(Relaxed),
+            self.multi.load(Relaxed),
+            query + output,
+            self.resp.load(Relaxed),
+            String::from_utf8_lossy(&words.lib_name),
+            String::from_utf8_lossy(&words.lib_ver),
+        );
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// `normal` or `pubsub`, as CLIENT LIST TYPE takes it.
+    pub fn kind(&self) -> &'static str {
+        if self.flags.lock().subscriber { "pubsub" } else { "normal" }
+    }
+
+    fn letters(&self) -> String {
+        let flags = *self.flags.lock();
+        let all = [
+            (flags.monitor, 'O'),
+            (flags.subscriber, 'P'),
+            (flags.multi, 'x'),
+            (flags.blocked, 'b'),
+            (flags.dirty, 'd'),
+            (flags.unix, 'U'),
+            (flags.no_evict, 'e'),
+            (flags.no_touch, 'T'),
+        ];
+        let letters: String = all.iter().filter(|(set, _)| *set).map(|(_, letter)| letter).collect();
+        if letters.is_empty() { "N".into() } else { letters }
+    }
+}
+
+impl Clients {
+    /// The id of the next client.
+    pub fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Adds a client that has connected.
+    pub fn add(&self, client: &Arc<Client>) {
+        self.by_id.insert(client.id, Arc::clone(client));
+    }
+
+    /// Removes a client that has gone.
+    pub fn remove(&self, id: u64) {
+        self.by_id.remove(&id);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// True when nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The client of this id.
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.get(&id).map(|client| Arc::clone(&client))
+    }
+
+    /// All clients in the order in which they connected.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        let mut all: Vec<_> = self.by_id.iter().map(|client| Arc::clone(&client)).collect();
+        all.sort_unstable_by_key(|client| client.id);
+        all
+    }
+
+    /// Ends those that have been silent for longer than `idle`; how many.
+    pub fn close_idle(&self, idle: Nanos, now: Nanos) -> usize {
+        let silent = |client: &Client| {
+            let flags = *client.flags.lock();
+            !flags.blocked
+                && !flags.subscriber
+                && !flags.monitor
+                && now.saturating_sub(client.active.load(Relaxed)) > idle
+        };
+        let late: Vec<_> = self.all().into_iter().filter(|client| silent(client)).collect();
+        late.iter().for_each(|client| client.inbox.close(Close::Idle));
+        late.len()
+    }
+
+    /// The pause that is in force.
+    pub fn pause(&self, now: Nanos) -> Option<Pause> {
+        self.pause.read().filter(|pause| pause.until > now)
+    }
+
+    /// Begins, prolongs or ends a pause; who waits for its end looks again.
+    pub fn set_pause(&self, pause: Option<Pause>) {
+        *self.pause.write() = pause;
+        self.all().iter().for_each(|client| client.inbox.nudge());
+    }
+}

@@ -1,0 +1,289 @@
+//! A session's state without its socket: what the client has chosen, what it is owed, what is to be
+//! sent for it. Everything that needs no waiting happens here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::clients::Client;
+use super::output::Output;
+use super::shared::{Shared, Upstream};
+use super::slots::{Owed, Slot, Slots};
+use super::transaction::Transaction;
+use crate::clock::Nanos;
+use crate::command::Command;
+use crate::resp::{Proto, Writer};
+use crate::settings::Settings;
+use crate::stats::{Recorder, Served};
+use crate::upstream::{Batch, Delivered, Loss, Pending, Pinned, Refused, Retry, To, Topic};
+
+/// Bytes of a batch after which it is appended to the lane although more requests have been read.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// The state of one session.
+pub struct Core {
+    /// What all sessions share.
+    pub shared: Arc<Shared>,
+    /// The configuration of this batch.
+    pub settings: Arc<Settings>,
+    /// Our entry in the list of clients.
+    pub client: Arc<Client>,
+    /// Counts.
+    pub recorder: Recorder,
+
+    /// Chosen by HELLO.
+    pub proto: Proto,
+    /// Chosen by SELECT.
+    pub db: u32,
+    /// AUTH has succeeded, or none is asked for.
+    pub authenticated: bool,
+    /// CLIENT REPLY.
+    pub mute: Mute,
+    /// MULTI, while it is open.
+    pub transaction: Option<Transaction>,
+    /// The connection that watches, from WATCH to EXEC, DISCARD or UNWATCH.
+    pub watching: Option<Box<Pinned>>,
+    /// SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE, in the order asked.
+    pub topics: Vec<Topic>,
+
+    /// Replies owed.
+    pub slots: Slots,
+    /// Replies of our own that wait for their turn.
+    pub local: BytesMut,
+    /// What goes to the client.
+    pub out: Output,
+    /// What goes to the lane.
+    pub batch: Batch,
+    /// The lane was full: the batch waits, and nothing more is read.
+    pub lane_full: bool,
+    /// What the inbox gave at the last round.
+    pub delivered: Delivered,
+    /// Nothing is executed before all that is owed has been answered.
+    pub barrier: bool,
+    /// CLIENT PAUSE holds the next request until then.
+    pub paused_until: Option<Nanos>,
+    /// Part of a reply has been passed on: from here an error cannot be told any more.
+    pub partial: bool,
+    /// Ends when everything owed has been written.
+    pub closing: bool,
+    /// Commands answered here in this batch, recorded with one reading of the clock.
+    tally: Vec<(u16, Served, u32)>,
+    /// When the batch was read.
+    pub now: Nanos,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mute {
+    /// Replies are sent.
+    #[default]
+    No,
+    /// OFF: none is.
+    All,
+    /// SKIP: that of the next command is not.
+    Next,
+    /// The command in hand is the skipped one.
+    This,
+}
+
+impl Core {
+    /// A session that has just been accepted.
+    pub fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        let settings = shared.settings.load_full();
+        let recorder = shared.stats.recorder();
+        let db = shared.upstream.as_ref().map_or(0, |upstream| upstream.first_db);
+        Core {
+            authenticated: settings.server.password.is_none(),
+            settings,
+            client,
+            recorder,
+            proto: Proto::Resp2,
+            db,
+            mute: Mute::No,
+            transaction: None,
+            watching: None,
+            topics: Vec::new(),
+            slots: Slots::default(),
+            local: BytesMut::new(),
+            out: Output::default(),
+            batch: Batch::default(),
+            lane_full: false,
+            delivered: Delivered::default(),
+            barrier: false,
+            paused_until: None,
+            partial: false,
+            closing: false,
+            tally: Vec::new(),
+            now: shared.clock.now(),
+            shared,
+        }
+    }
+
+    /// The upstream, if there is one.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.shared.upstream.as_ref()
+    }
+
+    /// True while the reply of the command in hand is not to be sent.
+    pub fn muted(&self) -> bool {
+        matches!(self.mute, Mute::All | Mute::This)
+    }
+
+    // === replies of our own ===
+
+    /// Answers a command here; the reply takes its turn.
+    pub fn answer(&mut self, command: u16, served: Served, write: impl FnOnce(&mut Writer<'_>)) {
+        self.tally(command, served);
+        if self.muted() {
+            return;
+        }
+        let direct = self.slots.is_empty();
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let start = out.len();
+        write(&mut Writer::new(out, self.proto));
+        let len = out.len() - start;
+        if out.get(start) == Some(&b'-') {
+            self.recorder.error_reply(&out[start..]);
+            self.recorder.failed(command);
+        }
+        if !direct && len > 0 {
+            let started = self.now;
+            self.slots.push(Slot { owed: Owed::Local(len as u32), command, served, started, muted: false });
+        }
+    }
+
+    /// Refuses a command with an error of our own.
+    pub fn refuse(&mut self, command: u16, error: &[u8]) {
+        self.recorder.rejected(command);
+        self.answer(command, Served::Error, |writer| {
+            writer.raw(b"-");
+            writer.raw(error);
+            writer.raw(b"\r\n");
+        });
+    }
+
+    fn tally(&mut self, command: u16, served: Served) {
+        match self.tally.last_mut() {
+            Some((id, how, n)) if *id == command && *how == served => *n += 1,
+            _ => self.tally.push((command, served, 1)),
+        }
+    }
+
+    // === requests for the lane ===
+
+    /// Sends a request over the lane and owes its reply.
+    pub fn forward(&mut self, command: &Command, raw: &[u8], owed: Owed, served: Served) {
+        let retry = if command.is_write() { Retry::Never } else { Retry::Once };
+        self.forward_as(command.id, raw, owed, served, retry);
+    }
+
+    /// The same for what has no row.
+    pub fn forward_as(&mut self, id: u16, raw: &[u8], owed: Owed, served: Served, retry: Retry) {
+        self.send(id, raw, owed, served, retry, 0);
+    }
+
+    /// Sends a whole MULTI … EXEC.
+    pub fn forward_block(&mut self, id: u16, raw: &[u8], owed: Owed, swallow: u32) {
+        self.send(id, raw, owed, Served::Forwarded, Retry::Never, swallow);
+    }
+
+    fn send(&mut self, command: u16, raw: &[u8], owed: Owed, served: Served, retry: Retry, swallow: u32) {
+        let inbox = Arc::clone(&self.client.inbox);
+        let (to, moves_db) = match &owed {
+            Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
+            Owed::Exec(block) => (To::Session(inbox), block.needs_care()),
+            _ => (To::Session(inbox), false),
+        };
+        let muted = self.muted();
+        let seq = self.slots.push(Slot { owed, command, served, started: self.now, muted });
+        let len = raw.len() as u32;
+        let pending =
+            Pending { to, seq, at: self.now, len, prefix: 0, swallow, db: self.db, retry, moves_db };
+        self.batch.push(raw, pending);
+        if self.batch.bytes.len() >= BATCH_BYTES {
+            self.append();
+        }
+    }
+
+    /// Appends the batch to the lane.
+    pub fn append(&mut self) {
+        self.lane_full = false;
+        if self.batch.is_empty() {
+            return;
+        }
+        let Some(upstream) = &self.shared.upstream else { return };
+        match upstream.node.lane.append(&mut self.batch, &self.client.inbox) {
+            Ok(()) => {}
+            Err(Refused::Full) => self.lane_full = true,
+            Err(Refused::Down) => {
+                self.batch.bytes.clear();
+                let refused: Vec<u64> = self.batch.pending.drain(..).map(|pending| pending.seq).collect();
+                refused.into_iter().for_each(|seq| self.lost(seq, Loss::NotSent));
+            }
+        }
+        if self.batch.bytes.capacity() > 2 * BATCH_BYTES {
+            self.batch = if self.lane_full { std::mem::take(&mut self.batch) } else { Batch::default() };
+        }
+    }
+
+    // === housekeeping ===
+
+    /// True if another request may be executed now.
+    pub fn may_execute(&self) -> bool {
+        !self.closing
+            && !self.lane_full
+            && !(self.barrier && !self.slots.is_empty())
+            && self.slots.len() < self.settings.server.max_in_flight
+            && self.out.len() < super::MAX_UNWRITTEN
+    }
+
+    /// Begins a batch: one reading of the clock and of the configuration.
+    pub fn begin(&mut self) {
+        self.now = self.shared.clock.now();
+        let settings = self.shared.settings.load();
+        if !Arc::ptr_eq(&settings, &self.settings) {
+            self.settings = Arc::clone(&settings);
+        }
+    }
+
+    /// Ends a batch: sends what is to be sent and makes the counts visible.
+    pub fn end(&mut self) {
+        self.append();
+        if !self.tally.is_empty() {
+            let elapsed = Duration::from_nanos(self.shared.clock.now().saturating_sub(self.now));
+            for (id, served, n) in self.tally.drain(..) {
+                self.recorder.commands(id, served, elapsed, n);
+            }
+        }
+        self.recorder.flush();
+        let client = &self.client;
+        client.active.store(self.now, Relaxed);
+        client.db.store(self.db, Relaxed);
+        client.output_bytes.store(self.out.len(), Relaxed);
+    }
+
+    /// A message outside the order of replies, given in RESP3 form.
+    pub fn message(&mut self, message: Bytes) {
+        let start = self.out.tail.len();
+        self.out.tail.extend_from_slice(&message);
+        if self.proto == Proto::Resp2 {
+            self.out.tail[start] = b'*';
+        }
+    }
+
+    /// Gives buffers back when nothing is going on: an idle session should cost next to nothing.
+    pub fn release(&mut self) {
+        if self.slots.is_empty() {
+            self.slots.release();
+            self.out.release();
+            self.delivered.release();
+            self.local = BytesMut::new();
+            self.tally = Vec::new();
+            if self.batch.is_empty() {
+                self.batch = Batch::default();
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Which way a command goes: the order of checks is Redis's own, then its class decides.
+
+use bytes::Bytes;
+
+use super::core::{Core, Mute};
+use super::slots::Owed;
+use super::transaction::{Block, MAX_QUEUED, Transaction};
+use crate::command::{self, Class, Command, Flags, Lookup};
+use crate::resp::{Args, Proto, Shape};
+use crate::settings::AdminCommands;
+use crate::stats::{Served, UNLISTED};
+use crate::upstream::{Cause, Family, Retry, Topic};
+
+/// What the session does next.
+pub enum Flow {
+    /// The next request.
+    Next,
+    /// This request again, once all that is owed has been answered.
+    Wait,
+    /// This first: it takes time.
+    Job(Job),
+}
+
+/// What cannot be done without waiting. Everything owed has been answered when it begins.
+pub enum Job {
+    /// One request on a connection of the client's own.
+    Pinned {
+        /// What it is taken for.
+        cause: Cause,
+        /// The request.
+        raw: Bytes,
+        /// For statistics.
+        command: u16,
+    },
+    /// WATCH (or UNWATCH, if so) on the connection that watches.
+    Watch {
+        /// The request.
+        raw: Bytes,
+        /// It is UNWATCH: the connection is given back.
+        unwatch: bool,
+    },
+    /// EXEC on a connection of the client's own.
+    Exec(Box<Transaction>),
+    /// Whether Redis would queue this command, which we do not know.
+    Probe(Bytes),
+    /// SUBSCRIBE and its kin.
+    Subscribe(Vec<Topic>),
+    /// MONITOR.
+    Monitor,
+}
+
+impl Core {
+    /// Executes one request; `raw` is its bytes.
+    pub fn execute(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        let mute = self.mute;
+        match self.mute {
+            Mute::Next => self.mute = Mute::This,
+            Mute::This => self.mute = Mute::No,
+            Mute::No | Mute::All => {}
+        }
+        let flow = match command::lookup(&args) {
+            Lookup::Known(command) => self.known(command, args, raw),
+            Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
+            Lookup::UnknownCommand => self.unknown(args, raw),
+        };
+        if matches!(flow, Flow::Wait) {
+            self.mute = mute;
+        }
+        flow
+    }
+
+    fn known(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        if !command.arity_ok(args.len()) {
+            return self.reject(command.id, &command::wrong_arity_error(command));
+        }
+        if !self.authenticated && !command.flags.has(Flags::NO_AUTH) {
+            return self.reject(command.id, b"NOAUTH Authentication required.");
+        }
+        if self.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
+            return self.reject(command.id, b"ERR Command not allowed inside a transaction");
+        }
+        if self.proto == Proto::Resp2 && !self.topics.is_empty() && !allowed_while_subscribed(command) {
+            let name = args[0].to_ascii_lowercase();
+            let full = if command.container().is_some() { command.name.as_bytes() } else { &name };
+            let text = [
+                b"ERR Can't execute '".as_slice(),
+                full,
+                b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            ];
+            return self.reject(command.id, &text.concat());
+        }
+        if let Some(pause) = self.shared.clients.pause(self.now)
+            && (pause.all || command.is_write() || command.name == "publish" || command.name == "exec")
+        {
+            self.paused_until = Some(pause.until);
+            return Flow::Wait;
+        }
+        if self.transaction.is_some() && !controls_transaction(command) {
+            return self.queue(command, args, raw);
+        }
+        self.route(command, args, raw)
+    }
+
+    /// The one place that says where each class goes.
+    fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        match command.class_of(&args) {
+            Class::Local => return self.local(command, args, raw),
+            Class::Denied if !self.admin_allowed(command) => {
+                let text = b"ERR nearcache: this command administers the server behind the proxy; \
+                             set [server] admin_commands = \"allow\" to forward it";
+                return self.reject(command.id, text);
+            }
+            _ if self.upstream().is_none() => return self.without_upstream(command, args),
+            Class::Transaction => return self.transaction(command, raw),
+            Class::PubSub => return self.subscription(command, args),
+            Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
+            Class::Pinned => return self.pinned(cause(command), command.id, raw),
+            Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
+            Class::Cached => self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss),
+            Class::Lane | Class::Admin => {
+                let owed = self.counted(command, args).unwrap_or(Owed::Lane(command.shape(&args)));
+                self.forward(command, raw, owed, Served::Forwarded);
+            }
+        }
+        Flow::Next
+    }
+
+    /// Replies that count subscribers: all of ours are one client upstream.
+    fn counted(&self, command: &Command, args: Args<'_>) -> Option<Owed> {
+        let hub = &self.upstream()?.hub;
+        let more = |channel: &[u8], shard: bool| {
+            let (clients, upstream) = hub.receivers(channel, shard);
+            clients as i64 - upstream as i64
+        };
+        let own = |family: Family, channel: &[u8]| {
+            let topic = Topic { family, name: Bytes::copy_from_slice(channel) };
+            let (clients, upstream) = hub.subscribers(&topic);
+            clients as i64 - upstream as i64
+        };
+        match command.name {
+            "publish" => Some(Owed::Publish(more(&args[1], false))),
+            "spublish" => Some(Owed::Publish(more(&args[1], true))),
+            "pubsub|numsub" => {
+                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Channel, name)).collect()))
+            }
+            "pubsub|shardnumsub" => {
+                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Shard, name)).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    // === what is not in the table ===
+
+    fn unknown_subcommand(&mut self, container: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let ours = matches!(container.class, Class::Local | Class::Denied);
+        if ours || !self.authenticated || self.upstream().is_none() {
+            return self.reject(container.id, &command::unknown_subcommand_error(container, &args));
+        }
+        // A newer Redis may know it; if not, its error is the right one.
+        self.elsewhere(container.id, raw)
+    }
+
+    fn unknown(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        if !self.authenticated || self.upstream().is_none() {
+            return self.reject(UNLISTED, &command::unknown_command_error(&args));
+        }
+        if self.proto == Proto::Resp2 && !self.topics.is_empty() {
+            return self.reject(UNLISTED, b"ERR only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+        }
+        let name = args[0].to_ascii_lowercase();
+        let passes = |listed: &String| listed.as_bytes() == name;
+        let listed =
+            self.settings.upstream.as_ref().is_some_and(|up| up.passthrough_commands.iter().any(passes));
+        if listed && self.transaction.is_none() {
+            self.forward_as(UNLISTED, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Never);
+            return Flow::Next;
+        }
+        self.elsewhere(UNLISTED, raw)
+    }
+
+    /// A command that we do not know goes by a connection of its own: it may block, or change the
+    /// state of the connection.
+    fn elsewhere(&mut self, id: u16, raw: &[u8]) -> Flow {
+        if self.transaction.is_some() {
+            return self.job(Job::Probe(Bytes::copy_from_slice(raw)));
+        }
+        self.pinned(Cause::Unknown, id, raw)
+    }
+
+    // === transactions ===
+
+    fn transaction(&mut self, command: &'static Command, raw: &[u8]) -> Flow {
+        match (command.name, self.transaction.is_some()) {
+            ("multi", false) => {
+                self.transaction = Some(Transaction::default());
+                self.answer(command.id, Served::Local, |writer| writer.ok());
+            }
+            ("multi", true) => return self.error(command.id, b"ERR MULTI calls can not be nested"),
+            ("exec", false) => return self.error(command.id, b"ERR EXEC without MULTI"),
+            ("discard", false) => return self.error(command.id, b"ERR DISCARD without MULTI"),
+            ("watch", true) => return self.error(command.id, b"ERR WATCH inside MULTI is not allowed"),
+            ("watch", false) => {
+                return self.job(Job::Watch { raw: Bytes::copy_from_slice(raw), unwatch: false });
+            }
+            ("unwatch", _) if self.watching.is_none() => {
+                self.answer(command.id, Served::Local, |writer| writer.ok());
+            }
+            ("unwatch", _) => {
+                return self.job(Job::Watch { raw: Bytes::copy_from_slice(raw), unwatch: true });
+            }
+            ("discard", true) => return self.discard(command),
+            (_, _) => return self.exec(command),
+        }
+        Flow::Next
+    }
+
+    fn discard(&mut self, command: &Command) -> Flow {
+        if self.watching.is_some() && !self.slots.is_empty() {
+            return Flow::Wait;
+        }
+        self.transaction = None;
+        // Closing the connection ends its watch; reusing it would need another round trip.
+        self.watching = None;
+        self.answer(command.id, Served::Local, |writer| writer.ok());
+        Flow::Next
+    }
+
+    fn exec(&mut self, command: &Command) -> Flow {
+        let bulk = self.bulk_threshold();
+        let Some(transaction) = &self.transaction else { return Flow::Next };
+        let pinned = self.watching.is_some() || transaction.pinned || transaction.bytes.len() > bulk;
+        if transaction.dirty {
+            self.transaction = None;
+            self.watching = None;
+            let text = b"EXECABORT Transaction discarded because of previous errors.";
+            return self.error(command.id, text);
+        }
+        if pinned && !self.slots.is_empty() {
+            return Flow::Wait;
+        }
+        let transaction = self.transaction.take().unwrap_or_default();
+        if pinned {
+            return Flow::Job(Job::Exec(Box::new(transaction)));
+        }
+        let (bytes, swallow) = transaction.block();
+        let selects = transaction.selects;
+        let block = Box::new(Block { queued: transaction.queued });
+        self.forward_block(command.id, &bytes, Owed::Exec(block), swallow);
+        // What comes behind depends on the database that the block ends in.
+        self.barrier |= selects;
+        Flow::Next
+    }
+
+    fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let class = command.class;
+        let denied = class == Class::Denied && !self.admin_allowed(command);
+        let Some(transaction) = &mut self.transaction else { return Flow::Next };
+        if transaction.queued.len() >= MAX_QUEUED {
+            return self.reject(command.id, b"ERR nearcache: too many commands queued in MULTI");
+        }
+        match class {
+            Class::Denied if denied => return self.route(command, args, raw),
+            Class::PubSub | Class::Denied => return self.not_in_transaction(command),
+            Class::Local => match command.name {
+                "ping" | "echo" => transaction.push(raw, Shape::Plain, false),
+                "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
+                    Some(db) => transaction.push_select(raw, db),
+                    None => transaction.push(raw, Shape::Plain, false),
+                },
+                "hello" | "auth" | "client|reply" | "client|tracking" | "client|caching" | "client|pause"
+                | "client|kill" | "client|unblock" => return self.not_in_transaction(command),
+                _ => transaction.push_local(&args),
+            },
+            Class::Pinned if command.name == "monitor" => return self.not_in_transaction(command),
+            _ => {
+                let shape = command.shape(&args);
+                transaction.push(raw, shape, command.is_write());
+            }
+        }
+        self.answer(command.id, Served::Local, |writer| writer.raw(b"+QUEUED\r\n"));
+        Flow::Next
+    }
+
+    fn not_in_transaction(&mut self, command: &Command) -> Flow {
+        let text = format!("ERR nearcache: '{}' is not supported inside MULTI", command.name);
+        self.reject(command.id, text.as_bytes())
+    }
+
+    // === helpers of the above ===
+
+    /// Refuses before execution; an open MULTI is spoiled by it.
+    pub fn reject(&mut self, id: u16, error: &[u8]) -> Flow {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.dirty = true;
+        }
+        self.refuse(id, error);
+        Flow::Next
+    }
+
+    /// Answers with an error that is the command's own reply.
+    pub fn error(&mut self, id: u16, error: &[u8]) -> Flow {
+        self.answer(id, Served::Local, |writer| {
+            writer.raw(b"-");
+            writer.raw(error);
+            writer.raw(b"\r\n");
+        });
+        Flow::Next
+    }
+
+    /// Begins a job, once nothing is owed.
+    pub fn job(&mut self, job: Job) -> Flow {
+        if self.slots.is_empty() { Flow::Job(job) } else { Flow::Wait }
+    }
+
+    fn pinned(&mut self, cause: Cause, command: u16, raw: &[u8]) -> Flow {
+        if !self.slots.is_empty() {
+            return Flow::Wait;
+        }
+        Flow::Job(Job::Pinned { cause, raw: Bytes::copy_from_slice(raw), command })
+    }
+
+    fn admin_allowed(&self, command: &Command) -> bool {
+        self.settings.server.admin_commands == AdminCommands::Allow && !command.always_denied
+    }
+
+    /// Requests and replies above this go by a connection of their own.
+    pub fn bulk_threshold(&self) -> usize {
+        self.settings.upstream.as_ref().map_or(usize::MAX, |upstream| upstream.bulk_threshold)
+    }
+
+    fn without_upstream(&mut self, command: &Command, _args: Args<'_>) -> Flow {
+        self.reject(command.id, b"ERR nearcache: no upstream is configured")
+    }
+}
+
+/// What a client that is subscribed may send in RESP2, where a reply could not be told from a message.
+fn allowed_while_subscribed(command: &Command) -> bool {
+    command.class == Class::PubSub || matches!(command.name, "ping" | "quit" | "reset")
+}
+
+/// What is executed at once even inside MULTI.
+fn controls_transaction(command: &Command) -> bool {
+    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+fn cause(command: &Command) -> Cause {
+    match command.name {
+        "wait" => Cause::Wait,
+        "script|kill" | "function|kill" => Cause::ScriptKill,
+        _ => Cause::Blocking,
+    }
+}

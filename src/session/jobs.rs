@@ -1,0 +1,377 @@
+//! What takes time: requests on a connection of the client's own, WATCH, MONITOR, large requests.
+//! Everything owed to the client has been answered when a job begins.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::dispatch::Job;
+use super::pinned::Broken;
+use super::transaction::{Block, Transaction};
+use super::{End, Session};
+use crate::command::{self, Class, Lookup};
+use crate::resp::{Args, Proto, Shape};
+use crate::stats::{Served, UNLISTED};
+use crate::upstream::{Cause, Loss, Pinned, PoolError};
+
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
+const MONITOR: &[u8] = b"*1\r\n$7\r\nMONITOR\r\n";
+
+impl Session {
+    /// Does what the session could not do without waiting.
+    pub(super) async fn run_job(&mut self, job: Job) -> Result<(), End> {
+        match job {
+            Job::Pinned { cause, raw, command } => self.on_own_connection(cause, &raw, command).await,
+            Job::Watch { raw, unwatch } => self.watch(&raw, unwatch).await,
+            Job::Exec(transaction) => self.exec_pinned(*transaction).await,
+            Job::Probe(raw) => self.probe(&raw).await,
+            Job::Subscribe(topics) => self.subscribe(topics).await,
+            Job::Monitor => self.monitor().await,
+        }
+    }
+
+    async fn acquire(&mut self, cause: Cause) -> Result<Pinned, PoolError> {
+        let Some(upstream) = &self.core.shared.upstream else {
+            return Err(PoolError::Select("ERR nearcache: no upstream is configured".into()));
+        };
+        upstream.pool.acquire(self.core.proto, self.core.db, cause).await
+    }
+
+    /// One request, one reply.
+    async fn on_own_connection(&mut self, cause: Cause, raw: &[u8], command: u16) -> Result<(), End> {
+        let mut pinned = match self.acquire(cause).await {
+            Ok(pinned) => pinned,
+            Err(error) => return self.refuse_job(command, &error),
+        };
+        let blocks = cause == Cause::Blocking;
+        if blocks {
+            self.set_blocked(Some(pinned.id));
+        }
+        let result = self.exchange(&mut pinned, raw).await;
+        if blocks {
+            self.set_blocked(None);
+        }
+        match result {
+            Ok(failed) => {
+                self.count_pinned(command, failed);
+                pinned.release();
+                Ok(())
+            }
+            Err(broken) => self.broken(pinned, broken, command),
+        }
+    }
+
+    async fn exchange(&mut self, pinned: &mut Pinned, raw: &[u8]) -> Result<bool, Broken> {
+        if pinned.cause == Cause::Wait {
+            // WAIT asks about the last command of its own connection: one that has done nothing would
+            // be answered at once.
+            self.send_pinned(pinned, PING).await?;
+            self.skip_reply(pinned).await?;
+        }
+        self.send_pinned(pinned, raw).await?;
+        self.relay(pinned, self.reply_timeout(pinned.cause)).await
+    }
+
+    /// How long the upstream may be silent; what waits by design may wait for ever.
+    fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
+        match cause {
+            Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown => None,
+            _ => self.core.settings.upstream.as_ref().map(|upstream| upstream.reply_timeout),
+        }
+    }
+
+    fn set_blocked(&self, on: Option<i64>) {
+        let client = &self.core.client;
+        client.flags.lock().blocked = on.is_some();
+        let gauge = &self.core.shared.stats.clients.blocked_clients;
+        if on.is_some() {
+            gauge.inc()
+        } else {
+            gauge.dec()
+        }
+        *client.blocked_on.lock() = on;
+    }
+
+    fn count_pinned(&mut self, command: u16, failed: bool) {
+        let elapsed = self.core.shared.clock.now().saturating_sub(self.core.now);
+        self.core.recorder.command(command, Served::Pinned, Duration::from_nanos(elapsed));
+        if failed {
+            self.core.recorder.failed(command);
+        }
+    }
+
+    /// No connection, so nothing was sent.
+    fn refuse_job(&mut self, command: u16, error: &PoolError) -> Result<(), End> {
+        let text = error.to_string().replace(['\r', '\n'], " ");
+        self.core.refuse(command, text.as_bytes());
+        Ok(())
+    }
+
+    /// The connection broke after the request was sent. If part of the reply has been passed on, the
+    /// client cannot be told in any other way than by ending its connection.
+    fn broken(&mut self, pinned: Pinned, broken: Broken, command: u16) -> Result<(), End> {
+        pinned.abandon();
+        match broken {
+            Broken::Session(end) => Err(end),
+            Broken::Upstream(error) => {
+                tracing::debug!(%error, "connection of a client's own lost");
+                if self.core.partial {
+                    return Err(End::Left);
+                }
+                self.core.shared.stats.failover.uncertain_writes.inc();
+                self.core.refuse(command, Loss::Uncertain.message().as_bytes());
+                Ok(())
+            }
+        }
+    }
+
+    // === transactions ===
+
+    /// WATCH takes a connection and keeps it; UNWATCH gives it back.
+    async fn watch(&mut self, raw: &[u8], unwatch: bool) -> Result<(), End> {
+        let name: &[u8] = if unwatch { b"unwatch" } else { b"watch" };
+        let command = command::by_name(name).map_or(UNLISTED, |command| command.id);
+        let mut pinned = match self.core.watching.take() {
+            Some(pinned) => *pinned,
+            None => match self.acquire(Cause::Watch).await {
+                Ok(pinned) => pinned,
+                Err(error) => return self.refuse_job(command, &error),
+            },
+        };
+        if pinned.db != self.core.db
+            && let Err(error) = pinned.select(self.core.db).await
+        {
+            return self.refuse_job(command, &error);
+        }
+        match self.exchange(&mut pinned, raw).await {
+            Ok(failed) => {
+                self.count_pinned(command, failed);
+                if unwatch {
+                    pinned.release()
+                } else {
+                    self.core.watching = Some(Box::new(pinned))
+                }
+                Ok(())
+            }
+            Err(broken) => self.broken(pinned, broken, command),
+        }
+    }
+
+    /// EXEC on the connection that watches, or on one for this transaction alone.
+    async fn exec_pinned(&mut self, transaction: Transaction) -> Result<(), End> {
+        let command = command::by_name(b"exec").map_or(UNLISTED, |command| command.id);
+        let mut pinned = match self.core.watching.take() {
+            Some(pinned) => *pinned,
+            None => match self.acquire(Cause::Transaction).await {
+                Ok(pinned) => pinned,
+                Err(error) => return self.refuse_job(command, &error),
+            },
+        };
+        if pinned.db != self.core.db
+            && let Err(error) = pinned.select(self.core.db).await
+        {
+            return self.refuse_job(command, &error);
+        }
+        let (bytes, swallow) = transaction.block();
+        let block = Block { queued: transaction.queued };
+        match self.exec_on(&mut pinned, &bytes, swallow, &block).await {
+            Ok(failed) => {
+                self.count_pinned(command, failed);
+                // Behind a SELECT the connection's database is unknown: it is closed.
+                if !transaction.selects {
+                    pinned.release();
+                }
+                Ok(())
+            }
+            Err(broken) => self.broken(pinned, broken, command),
+        }
+    }
+
+    async fn exec_on(
+        &mut self,
+        pinned: &mut Pinned,
+        bytes: &[u8],
+        swallow: u32,
+        block: &Block,
+    ) -> Result<bool, Broken> {
+        self.send_pinned(pinned, bytes).await?;
+        for _ in 0..swallow {
+            self.skip_reply(pinned).await?;
+        }
+        if !block.needs_care() {
+            return self.relay(pinned, self.reply_timeout(Cause::Transaction)).await;
+        }
+        let reply = self.skip_reply(pinned).await?;
+        let muted = self.core.muted();
+        self.core.write_exec(muted, &reply, block);
+        Ok(reply.first() == Some(&b'-'))
+    }
+
+    /// Asks Redis whether it would queue a command that our table does not know.
+    async fn probe(&mut self, raw: &[u8]) -> Result<(), End> {
+        let mut pinned = match self.acquire(Cause::Transaction).await {
+            Ok(pinned) => pinned,
+            Err(error) => return self.refuse_job(UNLISTED, &error),
+        };
+        let asked = async {
+            self.send_pinned(&mut pinned, MULTI).await?;
+            self.skip_reply(&mut pinned).await?;
+            self.send_pinned(&mut pinned, raw).await?;
+            let reply = self.skip_reply(&mut pinned).await?;
+            self.send_pinned(&mut pinned, DISCARD).await?;
+            self.skip_reply(&mut pinned).await?;
+            Ok::<Bytes, Broken>(reply)
+        };
+        let reply = match asked.await {
+            Ok(reply) => reply,
+            Err(broken) => return self.broken(pinned, broken, UNLISTED),
+        };
+        pinned.release();
+        if let Some(transaction) = &mut self.core.transaction {
+            if reply.first() == Some(&b'-') {
+                transaction.dirty = true;
+            } else {
+                transaction.pinned = true;
+                transaction.push(raw, Shape::Plain, true);
+            }
+        }
+        self.core.answer(UNLISTED, Served::Pinned, |writer| writer.raw(&reply));
+        Ok(())
+    }
+
+    // === MONITOR ===
+
+    /// Passes on what the upstream reports until the client says anything. Only QUIT and RESET make
+    /// sense then; they are executed by the session itself.
+    async fn monitor(&mut self) -> Result<(), End> {
+        let command = command::by_name(b"monitor").map_or(UNLISTED, |command| command.id);
+        let mut pinned = match self.acquire(Cause::Monitor).await {
+            Ok(pinned) => pinned,
+            Err(error) => return self.refuse_job(command, &error),
+        };
+        if let Err(broken) = self.send_pinned(&mut pinned, MONITOR).await {
+            return self.broken(pinned, broken, command);
+        }
+        self.core.client.flags.lock().monitor = true;
+        let result = loop {
+            let read = std::mem::take(&mut pinned.wire.read);
+            self.core.out.tail.extend_from_slice(&read);
+            self.count_monitor(command);
+            if !self.read.is_empty() {
+                break Ok(());
+            }
+            match poll_fn(|cx| self.poll_pinned(&mut pinned, cx)).await {
+                Ok(_) => {
+                    if let Err(end) = self.look_after_client() {
+                        break Err(end);
+                    }
+                }
+                Err(Broken::Session(end)) => break Err(end),
+                // As for any client of a Redis that goes away.
+                Err(Broken::Upstream(_)) => break Err(End::Left),
+            }
+        };
+        self.core.client.flags.lock().monitor = false;
+        result
+    }
+
+    fn count_monitor(&mut self, command: u16) {
+        if !self.core.client.flags.lock().monitor {
+            self.count_pinned(command, false);
+        }
+    }
+
+    // === large requests ===
+
+    /// Passes a large request on as it comes, over a connection of its own, and its reply back.
+    pub(super) async fn stream_request(&mut self) -> Result<(), End> {
+        let command = match command::lookup(&self.parser.args(&self.read)) {
+            Lookup::Known(command) => command.id,
+            _ => UNLISTED,
+        };
+        self.parser.begin_stream();
+        let mut pinned = match self.acquire(Cause::Bulk).await {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                self.swallow_request().await?;
+                return self.refuse_job(command, &error);
+            }
+        };
+        match self.stream_to(&mut pinned).await {
+            Ok(failed) => {
+                self.count_pinned(command, failed);
+                pinned.release();
+                Ok(())
+            }
+            Err(broken) => self.broken(pinned, broken, command),
+        }
+    }
+
+    async fn stream_to(&mut self, pinned: &mut Pinned) -> Result<bool, Broken> {
+        while !self.stream_some(Some(&mut *pinned)).await? {}
+        self.relay(pinned, self.reply_timeout(Cause::Bulk)).await
+    }
+
+    /// Reads the rest of a request that cannot be sent, without keeping it.
+    async fn swallow_request(&mut self) -> Result<(), End> {
+        loop {
+            match self.stream_some(None).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(Broken::Session(end)) => return Err(end),
+                Err(Broken::Upstream(_)) => return Err(End::Left),
+            }
+        }
+    }
+
+    /// Passes on what has been read, then reads more. True when the request is complete.
+    async fn stream_some(&mut self, pinned: Option<&mut Pinned>) -> Result<bool, Broken> {
+        let streamed = match self.parser.stream(&self.read) {
+            Ok(streamed) => streamed,
+            Err(error) => {
+                error.write_reply(&mut self.core.out.tail);
+                self.core.closing = true;
+                self.read.clear();
+                return Err(Broken::Session(End::Left));
+            }
+        };
+        let part = self.read.split_to(streamed.consumed);
+        if let Some(pinned) = pinned {
+            self.send_pinned(pinned, &part).await?;
+        }
+        if !streamed.done {
+            poll_fn(|cx| self.poll_read(cx)).await?;
+            if self.eof {
+                return Err(Broken::Session(End::Left));
+            }
+        }
+        Ok(streamed.done)
+    }
+}
+
+impl Core {
+    /// Whether a large request may be streamed, going by the arguments that are there.
+    pub(super) fn may_stream(&self, args: &Args<'_>) -> bool {
+        if self.upstream().is_none() || !self.authenticated || self.transaction.is_some() || args.is_empty() {
+            return false;
+        }
+        if self.proto == Proto::Resp2 && !self.topics.is_empty() {
+            return false;
+        }
+        match command::lookup(args) {
+            Lookup::Known(command) => match command.class {
+                Class::Cached | Class::Lane | Class::Admin | Class::Pinned => {
+                    command.subcommands().is_empty()
+                }
+                Class::Local => matches!(command.name, "ping" | "echo"),
+                _ => false,
+            },
+            Lookup::UnknownCommand => true,
+            Lookup::UnknownSubcommand(_) => false,
+        }
+    }
+}

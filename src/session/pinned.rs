@@ -1,0 +1,215 @@
+//! A reply that comes over a connection of the client's own: waited for while the client is watched,
+//! fenced, and passed on as it comes.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWriteExt;
+
+use super::{End, MAX_READ_AHEAD, MAX_UNWRITTEN, Session};
+use crate::resp::{ReplyScanner, Scan};
+use crate::upstream::{Batch, Cause, Delivered, Event, Pinned, WireError};
+
+/// Why a relay ended early.
+pub(super) enum Broken {
+    /// The client's session is over.
+    Session(End),
+    /// The upstream connection is.
+    Upstream(WireError),
+}
+
+impl From<End> for Broken {
+    fn from(end: End) -> Self {
+        Broken::Session(end)
+    }
+}
+
+impl From<WireError> for Broken {
+    fn from(error: WireError) -> Self {
+        Broken::Upstream(error)
+    }
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Broken::Upstream(error.into())
+    }
+}
+
+/// What a wait on the pinned connection ended with.
+pub(super) enum Woken {
+    /// Bytes came from the upstream.
+    Upstream,
+    /// The client's output shrank, a message came, or the client sent something.
+    Client,
+}
+
+impl Session {
+    /// Writes a request. The client is not watched meanwhile: Redis reads requests without delay.
+    pub(super) async fn send_pinned(&mut self, pinned: &mut Pinned, raw: &[u8]) -> Result<(), Broken> {
+        pinned.wire.stream.write_all(raw).await?;
+        pinned.wire.stream.flush().await?;
+        Ok(())
+    }
+
+    /// Reads one reply and drops it: `+OK`, `+QUEUED`.
+    pub(super) async fn skip_reply(&mut self, pinned: &mut Pinned) -> Result<Bytes, Broken> {
+        let mut whole = Vec::new();
+        self.receive(pinned, None, &mut |_, chunk| whole.extend_from_slice(chunk)).await?;
+        Ok(whole.into())
+    }
+
+    /// Passes one reply on to the client, behind a fence. True if it was an error.
+    pub(super) async fn relay(
+        &mut self,
+        pinned: &mut Pinned,
+        limit: Option<Duration>,
+    ) -> Result<bool, Broken> {
+        let mut first = None;
+        let muted = self.core.muted();
+        self.receive(pinned, limit, &mut |session, chunk| {
+            first = first.or(chunk.first().copied());
+            if !muted {
+                session.core.partial = true;
+                session.core.out.tail.extend_from_slice(chunk);
+            }
+        })
+        .await?;
+        self.core.partial = false;
+        Ok(first == Some(b'-'))
+    }
+
+    /// Reads one reply in pieces, at the pace of the client. Before the first piece is handed on a
+    /// fence is passed: the command has been executed when its reply begins.
+    async fn receive(
+        &mut self,
+        pinned: &mut Pinned,
+        limit: Option<Duration>,
+        take: &mut (dyn FnMut(&mut Session, &[u8]) + Send),
+    ) -> Result<(), Broken> {
+        let mut scanner = ReplyScanner::default();
+        let mut fenced = false;
+        loop {
+            if !pinned.wire.read.is_empty() {
+                if !fenced {
+                    self.fence().await?;
+                    fenced = true;
+                }
+                match scanner.feed(&pinned.wire.read).map_err(WireError::from)? {
+                    Scan::More(n) => {
+                        take(self, &pinned.wire.read[..n]);
+                        pinned.wire.read.advance(n);
+                    }
+                    Scan::Done(n) => {
+                        take(self, &pinned.wire.read[..n]);
+                        pinned.wire.read.advance(n);
+                        return Ok(());
+                    }
+                    Scan::Push(n) => {
+                        take(self, &pinned.wire.read[..n]);
+                        pinned.wire.read.advance(n);
+                        if let Some(len) =
+                            crate::resp::frame_len(&pinned.wire.read).map_err(WireError::from)?
+                        {
+                            pinned.wire.read.advance(len);
+                            continue;
+                        }
+                    }
+                }
+            }
+            let wait = poll_fn(|cx| self.poll_pinned(pinned, cx));
+            let woken = match limit {
+                Some(limit) => tokio::time::timeout(limit, wait)
+                    .await
+                    .unwrap_or(Err(Broken::Upstream(WireError::Closed)))?,
+                None => wait.await?,
+            };
+            if let Woken::Client = woken {
+                self.look_after_client()?;
+            }
+        }
+    }
+
+    /// Waits for the upstream while the client is served and watched.
+    pub(super) fn poll_pinned(
+        &mut self,
+        pinned: &mut Pinned,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Woken, Broken>> {
+        self.poll_client(cx)?;
+        // Who waits for something that may never come is gone when its client is; other replies are
+        // still delivered to a client that has only closed its sending side.
+        if (self.eof || self.core.closing)
+            && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown)
+        {
+            return Poll::Ready(Err(End::Left.into()));
+        }
+        if self.core.out.len() < MAX_UNWRITTEN
+            && let Poll::Ready(read) = pinned.wire.poll_fill(cx)
+        {
+            return Poll::Ready(match read {
+                Ok(0) => Err(Broken::Upstream(WireError::Closed)),
+                Ok(_) => Ok(Woken::Upstream),
+                Err(error) => Err(Broken::Upstream(error.into())),
+            });
+        }
+        if self.core.client.inbox.poll_ready(cx).is_ready() {
+            return Poll::Ready(Ok(Woken::Client));
+        }
+        Poll::Pending
+    }
+
+    /// Writes to the client and reads ahead; an error if it has gone.
+    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let before = self.core.out.len();
+        if before > 0
+            && let Poll::Ready(Err(error)) = self.core.out.poll_write(&mut self.stream, cx)
+        {
+            return Err(error.into());
+        }
+        self.core.recorder.bytes_out(before - self.core.out.len());
+        while !self.eof && self.read.len() < MAX_READ_AHEAD {
+            // Its next requests wait here; what matters now is whether it is still there.
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) if self.eof => return Ok(()),
+                Poll::Ready(result) => result?,
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the lane has applied everything that the upstream had executed before now. Nothing
+    /// is owed by the lane when this is called, so its answer is the next event of its kind. A lane
+    /// that is away brings no invalidation, and L1 is frozen then.
+    pub(super) async fn fence(&mut self) -> Result<(), End> {
+        let Some(upstream) = &self.core.shared.upstream else { return Ok(()) };
+        let mut batch = Batch::default();
+        let seq = self.core.slots.next_seq();
+        batch.fence(&self.core.client.inbox, seq, self.core.shared.clock.now());
+        if upstream.node.lane.append(&mut batch, &self.core.client.inbox).is_err() {
+            return Ok(());
+        }
+        let mut delivered = Delivered::default();
+        loop {
+            poll_fn(|cx| self.core.client.inbox.poll_ready(cx)).await;
+            if let Some(close) = self.core.client.inbox.take(&mut delivered) {
+                return Err(End::Closed(close));
+            }
+            let mut passed = false;
+            for event in delivered.events.drain(..) {
+                match event {
+                    Event::Fenced { seq: fence } => passed |= fence == seq,
+                    Event::Message(message) => self.core.message(message),
+                    _ => {}
+                }
+            }
+            if passed {
+                self.core.shared.stats.lane.fences.inc();
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! From the inbox to the output: each reply in its turn and in the client's protocol.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::core::Core;
+use super::slots::{Owed, Slot};
+use super::transaction::{Block, Queued};
+use crate::resp::{Cursor, Kind, Proto, Shape, Writer, render_resp2, render_resp2_exec};
+use crate::upstream::{Close, Event, Loss};
+
+/// A bulk string looks the same in both protocols; above this size it is passed on uncopied.
+const LARGE: usize = 16 * 1024;
+
+impl Core {
+    /// Takes everything from the inbox. Says if the session must end, and why.
+    pub fn take_replies(&mut self) -> Option<Close> {
+        let mut delivered = std::mem::take(&mut self.delivered);
+        let closed = self.client.inbox.take(&mut delivered);
+        if !delivered.events.is_empty() {
+            self.now = self.shared.clock.now();
+        }
+        let mut bytes = delivered.bytes.split();
+        for event in delivered.events.drain(..) {
+            match event {
+                Event::Reply { seq, len } => {
+                    let len = len as usize;
+                    if self.slots.is_due(seq) {
+                        self.due(&bytes[..len], None);
+                    } else {
+                        self.early(seq, Bytes::copy_from_slice(&bytes[..len]));
+                    }
+                    bytes.advance(len);
+                }
+                Event::LargeReply { seq, bytes } if self.slots.is_due(seq) => {
+                    self.due(&bytes.clone(), Some(bytes))
+                }
+                Event::LargeReply { seq, bytes } => self.early(seq, bytes),
+                Event::Lost { seq, loss } => self.lost(seq, loss),
+                Event::Fenced { .. } => {}
+                Event::Message(message) => self.message(message),
+            }
+        }
+        bytes.clear();
+        delivered.bytes = bytes;
+        self.delivered = delivered;
+        closed
+    }
+
+    /// No reply will come for this slot.
+    pub fn lost(&mut self, seq: u64, loss: Loss) {
+        let failover = &self.shared.stats.failover;
+        match loss {
+            Loss::Uncertain => failover.uncertain_writes.inc(),
+            Loss::ReadLost => failover.refused_reads.inc(),
+            Loss::NotSent => failover.refused_writes.inc(),
+            Loss::NoSuchDatabase => {}
+        }
+        if let Some(slot) = self.slots.get_mut(seq) {
+            slot.owed = Owed::Lost(loss);
+        }
+        self.drain();
+    }
+
+    /// A reply before its turn: it is kept in its slot.
+    fn early(&mut self, seq: u64, bytes: Bytes) {
+        if let Some(slot) = self.slots.get_mut(seq) {
+            let owed = std::mem::replace(&mut slot.owed, Owed::Local(0));
+            slot.owed = Owed::Arrived(Box::new(owed), bytes);
+        }
+    }
+
+    /// The reply of the slot that is due; `whole` is the same bytes, to be passed on uncopied.
+    fn due(&mut self, reply: &[u8], whole: Option<Bytes>) {
+        let Some(slot) = self.slots.pop() else { return };
+        self.finish(slot, reply, whole);
+        self.drain();
+    }
+
+    /// Everything at the front that needs no waiting.
+    fn drain(&mut self) {
+        while let Some(front) = self.slots.front() {
+            if !matches!(front.owed, Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_)) {
+                return;
+            }
+            let Some(mut slot) = self.slots.pop() else { return };
+            match std::mem::replace(&mut slot.owed, Owed::Local(0)) {
+                Owed::Local(len) => {
+                    let reply = self.local.split_to((len as usize).min(self.local.len()));
+                    self.out.tail.extend_from_slice(&reply);
+                }
+                Owed::Arrived(owed, bytes) => {
+                    slot.owed = *owed;
+                    self.finish(slot, &bytes.clone(), Some(bytes));
+                }
+                Owed::Lost(loss) => self.finish_lost(&slot, loss),
+                _ => {}
+            }
+        }
+        // `split_to` leaves the spent part in place; an emptied buffer is started anew.
+        if self.local.is_empty() {
+            self.local = BytesMut::new();
+        }
+    }
+
+    fn finish_lost(&mut self, slot: &Slot, loss: Loss) {
+        let start = self.out.tail.len();
+        if !slot.muted {
+            Writer::new(&mut self.out.tail, self.proto).error(loss.message());
+        }
+        self.recorder.error_reply(format!("-{}", loss.message()).as_bytes());
+        self.count(slot, self.out.tail.len() > start);
+    }
+
+    fn count(&mut self, slot: &Slot, failed: bool) {
+        let elapsed = Duration::from_nanos(self.now.saturating_sub(slot.started));
+        self.recorder.command(slot.command, slot.served, elapsed);
+        if failed {
+            self.recorder.failed(slot.command);
+        }
+    }
+
+    /// Writes one reply in the client's protocol.
+    fn finish(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
+        let failed = reply.first() == Some(&b'-');
+        if failed {
+            self.recorder.error_reply(reply);
+        }
+        self.count(&slot, failed);
+        match slot.owed {
+            Owed::Select(db) => {
+                if !failed {
+                    self.db = db;
+                }
+                self.write(slot.muted, reply, whole, Shape::Plain);
+            }
+            Owed::Exec(block) => self.write_exec(slot.muted, reply, &block),
+            Owed::Publish(more) => {
+                let n = int(reply).map(|n| (n + more).max(0));
+                self.write_changed(slot.muted, reply, |writer| n.map(|n| writer.int(n)));
+            }
+            Owed::Numsub(more) => {
+                self.write_changed(slot.muted, reply, |writer| numsub(reply, &more, writer))
+            }
+            Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
+            Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
+        }
+    }
+
+    /// Writes an upstream reply: as it is for RESP3, rendered for RESP2.
+    pub fn write(&mut self, muted: bool, reply: &[u8], whole: Option<Bytes>, shape: Shape) {
+        if muted {
+            return;
+        }
+        let same = self.proto == Proto::Resp3 || matches!(reply.first(), Some(b'$' | b'+' | b'-' | b':'));
+        match whole {
+            Some(whole) if same && whole.len() > LARGE => self.out.large(whole),
+            _ if same => self.out.tail.extend_from_slice(reply),
+            _ => render_resp2(reply, shape, &mut self.out.tail),
+        }
+    }
+
+    /// Writes something else in place of `reply`, or `reply` itself if there is nothing to change.
+    fn write_changed(
+        &mut self,
+        muted: bool,
+        reply: &[u8],
+        write: impl FnOnce(&mut Writer<'_>) -> Option<()>,
+    ) {
+        if muted {
+            return;
+        }
+        let start = self.out.tail.len();
+        if write(&mut Writer::new(&mut self.out.tail, self.proto)).is_none() {
+            self.out.tail.truncate(start);
+            self.write(false, reply, None, Shape::Plain);
+        }
+    }
+
+    /// Writes EXEC's reply: each element in its command's shape, some of them by us.
+    pub fn write_exec(&mut self, muted: bool, reply: &[u8], block: &Block) {
+        let shape = |queued: &Queued| match queued {
+            Queued::Upstream(shape) => *shape,
+            Queued::Select(_) | Queued::Local(_) => Shape::Plain,
+        };
+        if block.needs_care() && reply.first() == Some(&b'*') {
+            return self.write_exec_with_care(muted, reply, block);
+        }
+        match self.proto {
+            _ if muted => {}
+            Proto::Resp3 => self.out.tail.extend_from_slice(reply),
+            Proto::Resp2 => {
+                render_resp2_exec(reply, block.queued.iter().map(shape), &mut self.out.tail);
+            }
+        }
+    }
+
+    /// The same when some elements are ours, or move the session to another database.
+    fn write_exec_with_care(&mut self, muted: bool, reply: &[u8], block: &Block) {
+        let mut cursor = Cursor::new(reply);
+        let Some(Kind::Array(n)) = cursor.read() else {
+            return self.write(muted, reply, None, Shape::NullArray);
+        };
+        let mut out = BytesMut::new();
+        Writer::new(&mut out, self.proto).array(n);
+        for queued in &block.queued {
+            let Some(element) = cursor.skip() else { break };
+            match queued {
+                Queued::Upstream(shape) if self.proto == Proto::Resp2 => {
+                    render_resp2(element, *shape, &mut out)
+                }
+                Queued::Upstream(_) => out.extend_from_slice(element),
+                Queued::Select(db) => {
+                    if element == b"+OK\r\n" {
+                        self.db = *db;
+                    }
+                    out.extend_from_slice(element);
+                }
+                Queued::Local(args) => self.local_in_exec(&args.args(), &mut out),
+            }
+        }
+        if !muted {
+            self.out.tail.extend_from_slice(&out);
+        }
+    }
+}
+
+fn int(reply: &[u8]) -> Option<i64> {
+    match Cursor::new(reply).read() {
+        Some(Kind::Int(n)) => Some(n),
+        _ => None,
+    }
+}
+
+/// PUBSUB NUMSUB: channel, count, channel, count …; each count changed by ours.
+fn numsub(reply: &[u8], more: &[i64], writer: &mut Writer<'_>) -> Option<()> {
+    let mut cursor = Cursor::new(reply);
+    let Some(Kind::Array(n)) = cursor.read() else { return None };
+    writer.array(n);
+    for more in more {
+        writer.raw(cursor.skip()?);
+        let Some(Kind::Int(count)) = cursor.read() else { return None };
+        writer.int((count + more).max(0));
+    }
+    Some(())
+}

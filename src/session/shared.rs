@@ -1,0 +1,68 @@
+//! What all sessions share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+
+use super::clients::Clients;
+use crate::clock::Clock;
+use crate::settings::Settings;
+use crate::stats::Stats;
+use crate::upstream::{Hub, Node, Pool};
+
+/// Handed to every session by the server.
+pub struct Shared {
+    /// The configuration in force; one snapshot per batch.
+    pub settings: ArcSwap<Settings>,
+    /// Where everything is counted.
+    pub stats: Arc<Stats>,
+    /// The time.
+    pub clock: Clock,
+    /// Who is connected.
+    pub clients: Clients,
+    /// Redis; none: memory only.
+    pub upstream: Option<Upstream>,
+    /// Bytes held by the buffers of all clients.
+    pub buffers: Budget,
+    /// 40 hex digits chosen at start.
+    pub run_id: String,
+    /// The first TCP port that we listen on; 0 for none.
+    pub tcp_port: AtomicU16,
+    /// The file that the configuration came from.
+    pub config_file: String,
+}
+
+/// One upstream and the ways to it.
+pub struct Upstream {
+    /// The node and its lane.
+    pub node: Arc<Node>,
+    /// Connections for single clients.
+    pub pool: Arc<Pool>,
+    /// Subscriptions.
+    pub hub: Arc<Hub>,
+    /// The database in which every client begins.
+    pub first_db: u32,
+}
+
+/// A bound that many share.
+#[derive(Default)]
+pub struct Budget {
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// Replaces one holder's share.
+    pub fn change(&self, before: usize, after: usize) {
+        if after >= before {
+            self.used.fetch_add(after - before, Relaxed);
+        } else {
+            self.used.fetch_sub(before - after, Relaxed);
+        }
+    }
+
+    /// What all hold together.
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+}

@@ -1,0 +1,199 @@
+//! How a session counts: into a small buffer of its own, given to a shard once per batch.
+//!
+//! Equal events are folded while they are buffered. Since a session reads the clock once per batch, all
+//! hits of a pipeline have the same duration, so 64 GETs are one entry and one lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Stats;
+
+/// How a command was served. Each has a latency histogram of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Served {
+    /// By the proxy itself: PING, HELLO, …, and everything while in memory-only mode.
+    Local,
+    /// From L1, coherent.
+    Hit,
+    /// From a frozen L1 while the upstream is away.
+    StaleHit,
+    /// By joining another client's read of the same key.
+    Coalesced,
+    /// Cacheable, not in L1: by the upstream.
+    Miss,
+    /// Cacheable, but L1 was not asked: inside MULTI, namespace not cached, …
+    Bypass,
+    /// Not cacheable: over the lane.
+    Forwarded,
+    /// Over an upstream connection of the client's own.
+    Pinned,
+    /// Not at all: the proxy answered with an error of its own instead.
+    Error,
+}
+
+impl Served {
+    /// Number of variants.
+    pub const COUNT: usize = 9;
+    /// All of them, in the order of their discriminants, with their names in INFO.
+    pub const NAMES: [(Served, &'static str); Served::COUNT] = [
+        (Served::Local, "local"),
+        (Served::Hit, "hit"),
+        (Served::StaleHit, "stale_hit"),
+        (Served::Coalesced, "coalesced"),
+        (Served::Miss, "miss"),
+        (Served::Bypass, "bypass"),
+        (Served::Forwarded, "forwarded"),
+        (Served::Pinned, "pinned"),
+        (Served::Error, "error"),
+    ];
+}
+
+/// The id to record under for a command that has no row (unknown to us): it counts in the totals.
+pub const UNLISTED: u16 = u16::MAX;
+
+/// Distinct events that are buffered before the shard's lock is taken. 32 are 512 bytes, which every
+/// idle client holds too; batches with more kinds of events pay one more lock per 32.
+const BATCH_ENTRIES: usize = 32;
+
+/// How far back an equal event is looked for: pipelines mix few kinds of commands.
+const FOLD_DISTANCE: usize = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    Served(Served),
+    Rejected,
+    Failed,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub nanos: u64,
+    pub count: u32,
+    pub id: u16,
+    pub event: Event,
+}
+
+/// Events not yet given to a shard.
+pub(super) struct Batch {
+    entries: [Entry; BATCH_ENTRIES],
+    len: usize,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+impl Batch {
+    fn new() -> Batch {
+        let unused = Entry { nanos: 0, count: 0, id: UNLISTED, event: Event::Rejected };
+        Batch { entries: [unused; BATCH_ENTRIES], len: 0, bytes_in: 0, bytes_out: 0 }
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries[..self.len]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0 && self.bytes_in == 0 && self.bytes_out == 0
+    }
+
+    fn clear(&mut self) {
+        (self.len, self.bytes_in, self.bytes_out) = (0, 0, 0);
+    }
+}
+
+/// A session's handle for counting. What it holds is seen by others after `flush` (also done on drop).
+pub struct Recorder {
+    stats: Arc<Stats>,
+    batch: Batch,
+}
+
+impl Recorder {
+    pub(super) fn new(stats: Arc<Stats>) -> Recorder {
+        Recorder { stats, batch: Batch::new() }
+    }
+
+    /// Counts one executed command.
+    #[inline]
+    pub fn command(&mut self, id: u16, served: Served, elapsed: Duration) {
+        self.add(id, Event::Served(served), nanos(elapsed), 1);
+    }
+
+    /// Counts `n` executed commands that took `elapsed` each.
+    #[inline]
+    pub fn commands(&mut self, id: u16, served: Served, elapsed: Duration, n: u32) {
+        self.add(id, Event::Served(served), nanos(elapsed), n);
+    }
+
+    /// Counts a command that was refused before it was executed.
+    pub fn rejected(&mut self, id: u16) {
+        self.add(id, Event::Rejected, 0, 1);
+    }
+
+    /// Counts that an executed command (see `command`) was answered with an error.
+    pub fn failed(&mut self, id: u16) {
+        self.add(id, Event::Failed, 0, 1);
+    }
+
+    /// Counts an error reply by its prefix. `line` starts with its text, as in `-WRONGTYPE Operation …`.
+    pub fn error_reply(&mut self, line: &[u8]) {
+        self.stats.count_error(line);
+    }
+
+    /// Counts bytes read from the client.
+    #[inline]
+    pub fn bytes_in(&mut self, n: usize) {
+        self.batch.bytes_in += n as u64;
+    }
+
+    /// Counts bytes written to the client.
+    #[inline]
+    pub fn bytes_out(&mut self, n: usize) {
+        self.batch.bytes_out += n as u64;
+    }
+
+    /// Makes everything counted so far visible. To be called once per batch.
+    pub fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            self.stats.apply(&self.batch);
+            self.batch.clear();
+        }
+    }
+
+    /// The tree that this recorder counts into.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    #[inline]
+    fn add(&mut self, id: u16, event: Event, nanos: u64, n: u32) {
+        let recent = self.batch.len.saturating_sub(FOLD_DISTANCE)..self.batch.len;
+        for entry in self.batch.entries[recent].iter_mut().rev() {
+            let equal = entry.nanos == nanos && entry.id == id && entry.event == event;
+            if equal && let Some(count) = entry.count.checked_add(n) {
+                entry.count = count;
+                return;
+            }
+        }
+        self.push(Entry { nanos, count: n, id, event });
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.batch.len == BATCH_ENTRIES {
+            self.flush();
+        }
+        self.batch.entries[self.batch.len] = entry;
+        self.batch.len += 1;
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Saturates after 584 years.
+#[inline]
+fn nanos(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+}

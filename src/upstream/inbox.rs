@@ -1,0 +1,276 @@
+//! Where everything that others have for one session gathers: replies of the lane, messages, orders
+//! to close.
+//!
+//! The one idea: a delivery never waits and never allocates per reply. Small replies are appended to
+//! one buffer, large ones are handed over whole, and the session takes everything at once by swapping
+//! buffers. The session's task is woken when the first thing arrives in an empty inbox.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+/// Replies above this are handed over as they are instead of being copied into the shared buffer:
+/// beyond a few kilobytes the copy costs more than the allocation it saves.
+pub const LARGE_REPLY: usize = 16 * 1024;
+
+/// Buffers above this are not kept by an inbox that has been emptied.
+const KEEP: usize = 16 * 1024;
+
+/// One session's inbox; the session, the lane and the subscriptions share it.
+#[derive(Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    delivered: Delivered,
+    /// Why the session must end, once somebody has said so; the first reason stays.
+    closed: Option<Close>,
+    /// The session knows it.
+    told: bool,
+    /// Set when something other than an event wants the session to look around.
+    nudged: bool,
+    waker: Option<Waker>,
+}
+
+/// What a session takes out of its inbox in one go. Reused, so that steady traffic allocates nothing.
+#[derive(Default)]
+pub struct Delivered {
+    /// Small replies and messages, back to back in the order of `events`.
+    pub bytes: BytesMut,
+    /// What arrived, in order.
+    pub events: Vec<Event>,
+    /// Bytes of all messages not yet taken: what a slow subscriber is measured by.
+    message_bytes: usize,
+    /// Bytes of all replies not yet taken.
+    reply_bytes: usize,
+}
+
+/// One thing that arrived for a session.
+#[derive(Debug)]
+pub enum Event {
+    /// The next `len` of the shared bytes are the reply for slot `seq`.
+    Reply {
+        /// Which of the session's slots it answers.
+        seq: u64,
+        /// Its length in `Delivered::bytes`.
+        len: u32,
+    },
+    /// A large reply for slot `seq`.
+    LargeReply {
+        /// Which of the session's slots it answers.
+        seq: u64,
+        /// The whole reply.
+        bytes: Bytes,
+    },
+    /// Slot `seq` gets no reply.
+    Lost {
+        /// Which of the session's slots it answers.
+        seq: u64,
+        /// Why, and whether the command may have been executed.
+        loss: Loss,
+    },
+    /// Everything that the upstream had executed when fence `seq` was asked for has been applied.
+    Fenced {
+        /// Which fence.
+        seq: u64,
+    },
+    /// A message to the client outside the order of replies, in RESP3 form (`>3 message …`).
+    Message(Bytes),
+}
+
+/// Why a command gets no reply from the upstream. The distinction is the client's safety: only what
+/// was surely not executed may be called refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Never sent: nothing happened upstream.
+    NotSent,
+    /// Sent, the connection was lost before the reply: it may have been executed.
+    Uncertain,
+    /// A read that was sent twice and answered by neither connection; it changed nothing.
+    ReadLost,
+    /// The database that the session had selected is gone from the upstream.
+    NoSuchDatabase,
+}
+
+impl Loss {
+    /// The error the client gets, without the leading `-`.
+    pub fn message(self) -> &'static str {
+        match self {
+            Loss::NotSent => "MASTERDOWN upstream is unreachable; the command was not sent",
+            Loss::Uncertain => {
+                "UNCERTAIN upstream connection lost after the command was sent; it may or may not have been applied"
+            }
+            Loss::ReadLost => "MASTERDOWN upstream connection lost twice while reading; nothing was changed",
+            Loss::NoSuchDatabase => "ERR DB index is out of range",
+        }
+    }
+}
+
+/// Why a session must end although its client did nothing of the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// CLIENT KILL, by another client.
+    Killed,
+    /// It did not read its messages fast enough.
+    SlowSubscriber,
+    /// Nothing was heard of it for `idle_timeout`.
+    Idle,
+    /// The process is going down.
+    Shutdown,
+}
+
+impl Inbox {
+    /// A new inbox, ready to be shared.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Adds the reply for slot `seq`. True if the session must be woken: it had nothing before.
+    #[must_use]
+    pub fn reply(&self, seq: u64, reply: &[u8]) -> bool {
+        let mut state = self.state.lock();
+        state.delivered.bytes.extend_from_slice(reply);
+        state.delivered.reply_bytes += reply.len();
+        state.event(Event::Reply { seq, len: reply.len() as u32 })
+    }
+
+    /// Adds a large reply for slot `seq`; true as for `reply`.
+    #[must_use]
+    pub fn large_reply(&self, seq: u64, bytes: Bytes) -> bool {
+        let mut state = self.state.lock();
+        state.delivered.reply_bytes += bytes.len();
+        state.event(Event::LargeReply { seq, bytes })
+    }
+
+    /// Adds an event without bytes; true as for `reply`.
+    #[must_use]
+    pub fn event(&self, event: Event) -> bool {
+        self.state.lock().event(event)
+    }
+
+    /// Adds a message and wakes the session. A session that has more than `limit` bytes of messages
+    /// waiting is told to close instead: a slow subscriber must not grow our memory.
+    pub fn message(&self, message: Bytes, limit: usize) -> bool {
+        let waker = {
+            let mut state = self.state.lock();
+            if state.closed.is_some() {
+                return false;
+            }
+            state.delivered.message_bytes += message.len();
+            if state.delivered.message_bytes > limit {
+                state.delivered = Delivered::default();
+                state.closed = Some(Close::SlowSubscriber);
+            } else {
+                state.delivered.events.push(Event::Message(message));
+            }
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Tells the session to end.
+    pub fn close(&self, why: Close) {
+        let mut state = self.state.lock();
+        state.closed.get_or_insert(why);
+        state.wake();
+    }
+
+    /// Asks the session to look around: something it waits for may have changed.
+    pub fn nudge(&self) {
+        let mut state = self.state.lock();
+        state.nudged = true;
+        state.wake();
+    }
+
+    /// Wakes the session, after a round of deliveries.
+    pub fn wake(&self) {
+        self.state.lock().wake();
+    }
+
+    /// Whether the session has been told to end.
+    pub fn closed(&self) -> Option<Close> {
+        self.state.lock().closed
+    }
+
+    /// Bytes of replies and messages that the session has not taken yet.
+    pub fn waiting_bytes(&self) -> usize {
+        let state = self.state.lock();
+        state.delivered.message_bytes + state.delivered.reply_bytes
+    }
+
+    /// Ready when there is anything to take; registers for the next wake-up otherwise.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        let closed = state.closed.is_some() && !state.told;
+        if !state.delivered.events.is_empty() || closed || std::mem::take(&mut state.nudged) {
+            return Poll::Ready(());
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => state.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Ready when nudged or closed, whatever else has arrived; registers for the next wake-up.
+    pub fn poll_nudge(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        let nudged = std::mem::take(&mut state.nudged) || state.closed.is_some();
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => state.waker = Some(cx.waker().clone()),
+        }
+        if nudged { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Takes everything that arrived, leaving `into`'s emptied buffers behind for the next round.
+    pub fn take(&self, into: &mut Delivered) -> Option<Close> {
+        into.reset();
+        let mut state = self.state.lock();
+        if !state.delivered.events.is_empty() {
+            std::mem::swap(&mut state.delivered, into);
+        }
+        state.told |= state.closed.is_some();
+        state.closed
+    }
+}
+
+impl State {
+    fn event(&mut self, event: Event) -> bool {
+        self.delivered.events.push(event);
+        self.delivered.events.len() == 1
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Delivered {
+    fn reset(&mut self) {
+        self.events.clear();
+        self.bytes.clear();
+        self.message_bytes = 0;
+        self.reply_bytes = 0;
+        if self.bytes.capacity() > KEEP {
+            self.bytes = BytesMut::new();
+        }
+        if self.events.capacity() > 1024 {
+            self.events = Vec::new();
+        }
+    }
+
+    /// Gives the memory back: for a session that goes idle.
+    pub fn release(&mut self) {
+        *self = Delivered::default();
+    }
+}

@@ -1,0 +1,406 @@
+//! The lane: one RESP3 connection per upstream, shared by the ordinary commands of all clients.
+//!
+//! ```text
+//!  sessions ── append(batch) ──► Queue ──► write ──►  Redis
+//!                                 │ pending             │
+//!  inboxes ◄── in stream order ── apply ◄── read ◄──────┘   (replies and invalidations, one stream)
+//! ```
+//!
+//! One task writes and reads. It applies replies and pushes strictly in the order of the stream, and
+//! it never waits for a client: a reply goes into an inbox, whatever the session does.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use super::inbox::{Event, Inbox, LARGE_REPLY};
+use super::queue::{Batch, Pending, Queue, Refused, Status, To};
+use crate::clock::{Clock, Nanos};
+use crate::net::Stream;
+use crate::resp::{ReplyScanner, Scan, frame_len};
+
+/// The buffer that replies are read into; grows for larger replies and shrinks again.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Rounds of reading and writing before other tasks of the same worker get their turn.
+const ROUNDS: usize = 32;
+
+/// The half of the lane that sessions hold.
+pub struct Lane {
+    pub(super) queue: Mutex<Queue>,
+    pub(super) clock: Clock,
+}
+
+impl Lane {
+    /// A lane that is not connected yet.
+    pub fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock })
+    }
+
+    /// Appends a session's batch in one step, behind everything appended before.
+    pub fn append(&self, batch: &mut Batch, inbox: &Arc<Inbox>) -> Result<(), Refused> {
+        let waker = self.queue.lock().append(batch, inbox)?;
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Asks for this database at every handshake, so that it may be used from the start.
+    pub fn expect_db(&self, db: u32) {
+        self.queue.lock().db_exists(db);
+    }
+
+    /// How the lane stands and since when.
+    pub fn status(&self) -> (Status, Nanos) {
+        self.queue.lock().status()
+    }
+
+    /// Whether this database may be used without asking first.
+    pub fn knows_db(&self, db: u32) -> bool {
+        self.queue.lock().knows_db(db)
+    }
+}
+
+/// Why a connection of the lane ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The socket failed.
+    #[error("connection failed: {0}")]
+    Io(#[from] io::Error),
+    /// Redis closed it.
+    #[error("closed by the upstream")]
+    Closed,
+    /// Requests are outstanding and nothing has been heard for `reply_timeout`.
+    #[error("no reply for {0:?}")]
+    Silent(Duration),
+    /// What was read is no reply.
+    #[error("unreadable reply: {0}")]
+    Protocol(#[from] crate::resp::ReplyError),
+    /// A reply that nobody asked for.
+    #[error("a reply without a request")]
+    Unexpected,
+    /// A database that existed is refused.
+    #[error("SELECT of a known database was refused: {0}")]
+    Select(String),
+}
+
+/// What one connection tells the rest of the program while it lasts.
+pub trait Events {
+    /// A push arrived; everything before it in the stream has been applied.
+    fn push(&mut self, push: &[u8]);
+    /// Replies up to a request sent at this time have been applied.
+    fn confirmed(&mut self, at: Nanos);
+    /// Counts traffic.
+    fn traffic(&mut self, read: usize, written: usize, replies: usize);
+}
+
+/// Limits of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Longest silence with requests outstanding.
+    pub reply_timeout: Duration,
+    /// An idle lane is pinged this often.
+    pub ping_every: Duration,
+}
+
+/// One connection of the lane, from the end of its handshake to its loss.
+pub struct Connection<'a, E> {
+    lane: &'a Arc<Lane>,
+    stream: Stream,
+    events: &'a mut E,
+    patience: Patience,
+
+    /// Taken from the queue and being written; `written` of it is with the kernel.
+    writing: BytesMut,
+    written: usize,
+    /// Written and not fully answered, oldest first: what a repeated read is taken from.
+    sent: VecDeque<BytesMut>,
+    /// Bytes answered, counted from the start of the oldest of `sent`.
+    answered: usize,
+    /// An emptied buffer for the next exchange.
+    spare: BytesMut,
+
+    /// What was read and not applied; `scanned` bytes of its first reply are known to belong to it.
+    read: BytesMut,
+    scanned: usize,
+    scanner: ReplyScanner,
+    pending: VecDeque<Pending>,
+    /// Replies already dropped for the first of `pending`.
+    swallowed: u32,
+
+    /// Sessions that got something in this round.
+    touched: Vec<Arc<Inbox>>,
+    timer: Pin<Box<Sleep>>,
+    heard: Instant,
+}
+
+impl<'a, E: Events> Connection<'a, E> {
+    /// A connection whose handshake is done; `read` is what came behind the handshake's last reply.
+    pub fn new(
+        lane: &'a Arc<Lane>,
+        stream: Stream,
+        read: BytesMut,
+        patience: Patience,
+        events: &'a mut E,
+    ) -> Self {
+        let heard = Instant::now();
+        Connection {
+            lane,
+            stream,
+            events,
+            patience,
+            writing: BytesMut::new(),
+            written: 0,
+            sent: VecDeque::new(),
+            answered: 0,
+            spare: BytesMut::new(),
+            read,
+            scanned: 0,
+            scanner: ReplyScanner::default(),
+            pending: VecDeque::new(),
+            swallowed: 0,
+            touched: Vec::new(),
+            timer: Box::pin(tokio::time::sleep(patience.ping_every)),
+            heard,
+        }
+    }
+
+    /// Serves until the connection is lost. The queue still holds what was owed: `give_up` sorts it.
+    pub async fn serve(&mut self) -> LaneError {
+        poll_fn(|cx| match self.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            Poll::Ready(Ok(())) => Poll::Ready(LaneError::Closed),
+        })
+        .await
+    }
+
+    /// Hands back to the queue what was not answered. Call after L1 has been frozen.
+    pub fn give_up(mut self) {
+        let unwritten = self.writing.len() - self.written;
+        let mut sent = BytesMut::new();
+        self.sent.drain(..).for_each(|chunk| sent.extend_from_slice(&chunk));
+        sent.extend_from_slice(&self.writing);
+        let mut queue = self.lane.queue.lock();
+        queue.disconnected(self.lane.clock.now());
+        queue.lost(sent, unwritten, &mut self.pending);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
+        for _ in 0..ROUNDS {
+            let wrote = self.poll_write(cx)?.is_ready();
+            let read = match self.poll_read(cx)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => true,
+                Poll::Pending => false,
+            };
+            if !wrote && !read {
+                return self.poll_timer(cx);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    // === writing ===
+
+    /// Writes what there is; pending when there is nothing to write or the socket is full.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
+        if self.written == self.writing.len() {
+            ready!(self.refill(cx));
+        }
+        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.written..]))?;
+        if n == 0 {
+            return Poll::Ready(Err(LaneError::Closed));
+        }
+        self.written += n;
+        self.events.traffic(0, n, 0);
+        if self.written == self.writing.len() {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Exchanges the written buffer for the queue's.
+    fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.writing.is_empty() {
+            let done = std::mem::replace(&mut self.writing, std::mem::take(&mut self.spare));
+            self.sent.push_back(done);
+            self.written = 0;
+            self.forget(0);
+        }
+        let waiting = self.lane.queue.lock().take_unsent(&mut self.writing, cx.waker());
+        waiting.iter().for_each(|inbox| inbox.nudge());
+        if self.writing.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Forgets the bytes of an answered request; buffers that are all answered are used again.
+    fn forget(&mut self, len: usize) {
+        self.answered += len;
+        while let Some(oldest) = self.sent.front() {
+            if self.answered < oldest.len() {
+                return;
+            }
+            self.answered -= oldest.len();
+            let mut chunk = self.sent.pop_front().expect("it was just seen");
+            if chunk.capacity() <= 1 << 20 && self.spare.capacity() < chunk.capacity() {
+                chunk.clear();
+                self.spare = chunk;
+            }
+        }
+    }
+
+    // === reading ===
+
+    /// Reads once and applies all complete replies and pushes; the number of bytes, 0 at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, LaneError>> {
+        if self.read.capacity() - self.read.len() < READ_BUFFER / 4 {
+            // A reply of many megabytes doubles its buffer instead of growing by steps.
+            self.read.reserve(READ_BUFFER.max(self.read.len()));
+        }
+        let n = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read))?;
+        if n > 0 {
+            self.heard = Instant::now();
+            let replies = self.apply();
+            self.touched.drain(..).for_each(|inbox| inbox.wake());
+            self.events.traffic(n, 0, replies?);
+            if self.read.is_empty() && self.read.capacity() > 16 * READ_BUFFER {
+                self.read = BytesMut::new();
+            }
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    /// Applies everything complete in the read buffer, in order; the number of replies.
+    fn apply(&mut self) -> Result<usize, LaneError> {
+        let mut replies = 0;
+        let mut confirmed = None;
+        // Where the first unapplied reply starts: the buffer is advanced once, not per reply.
+        let mut start = 0;
+        let result = loop {
+            match self.scanner.feed(&self.read[start + self.scanned..]) {
+                Ok(Scan::More(n)) => {
+                    self.scanned += n;
+                    break Ok(replies);
+                }
+                Ok(Scan::Done(n)) => {
+                    let end = start + self.scanned + n;
+                    self.scanned = 0;
+                    replies += 1;
+                    match self.reply(&mut start, end) {
+                        Ok(at) => confirmed = at.or(confirmed),
+                        Err(error) => break Err(error),
+                    }
+                }
+                Ok(Scan::Push(n)) => {
+                    self.scanned += n;
+                    match self.push(&mut start) {
+                        Ok(true) => {}
+                        Ok(false) => break Ok(replies),
+                        Err(error) => break Err(error),
+                    }
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.read.advance(start);
+        if let Some(at) = confirmed {
+            self.events.confirmed(at);
+        }
+        result
+    }
+
+    /// Applies the push that begins behind what was scanned; false if it is not complete yet. A push
+    /// inside a reply (Redis 6.0 to 6.2.6) is cut out of it: it is not part of its count.
+    fn push(&mut self, start: &mut usize) -> Result<bool, LaneError> {
+        let begin = *start + self.scanned;
+        let Some(len) = frame_len(&self.read[begin..])? else { return Ok(false) };
+        self.events.push(&self.read[begin..begin + len]);
+        // Move the part of the reply before it up to it.
+        self.read.copy_within(*start..begin, *start + len);
+        *start += len;
+        Ok(true)
+    }
+
+    /// Applies the reply in `start..end`: hands it to whom it belongs. The time of the request that
+    /// is complete with it, if one is.
+    fn reply(&mut self, start: &mut usize, end: usize) -> Result<Option<Nanos>, LaneError> {
+        if self.pending.is_empty() {
+            self.lane.queue.lock().take_pending(&mut self.pending);
+        }
+        let Some(front) = self.pending.front() else { return Err(LaneError::Unexpected) };
+        let reply = &self.read[*start..end];
+        if self.swallowed < front.swallow {
+            if front.prefix > 0 && self.swallowed == 0 && reply != b"+OK\r\n" {
+                return Err(LaneError::Select(String::from_utf8_lossy(reply).into_owned()));
+            }
+            self.swallowed += 1;
+            *start = end;
+            return Ok(None);
+        }
+        let front = self.pending.pop_front().expect("it was just seen");
+        self.swallowed = 0;
+        self.forget(front.wire_len());
+        *start = self.deliver(&front, *start, end);
+        Ok(Some(front.at))
+    }
+
+    /// Puts the reply in `start..end` into its inbox; where the next one starts.
+    fn deliver(&mut self, request: &Pending, start: usize, end: usize) -> usize {
+        let seq = request.seq;
+        let mut next = end;
+        let (inbox, first) = match &request.to {
+            To::Session(inbox) if end - start > LARGE_REPLY => {
+                self.read.advance(start);
+                let large = self.read.split_to(end - start).freeze();
+                next = 0;
+                (inbox, inbox.large_reply(seq, large))
+            }
+            To::Session(inbox) => (inbox, inbox.reply(seq, &self.read[start..end])),
+            To::SelectedBy(inbox, db) => {
+                let reply = &self.read[start..end];
+                if reply == b"+OK\r\n" {
+                    self.lane.queue.lock().db_exists(*db);
+                }
+                (inbox, inbox.reply(seq, reply))
+            }
+            To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
+            To::Nobody => return next,
+        };
+        if first {
+            self.touched.push(Arc::clone(inbox));
+        }
+        next
+    }
+
+    // === time ===
+
+    /// Pings an idle lane; gives up one that is silent although something is owed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.timer.as_mut().reset(Instant::now() + self.patience.ping_every);
+            let mut queue = self.lane.queue.lock();
+            queue.take_pending(&mut self.pending);
+            if self.pending.is_empty() {
+                queue.heartbeat(self.lane.clock.now());
+                self.heard = Instant::now();
+                // It is written at once: the next round finds it.
+                cx.waker().wake_by_ref();
+            } else if self.heard.elapsed() > self.patience.reply_timeout {
+                return Poll::Ready(Err(LaneError::Silent(self.patience.reply_timeout)));
+            }
+        }
+        Poll::Pending
+    }
+}

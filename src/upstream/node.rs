@@ -1,0 +1,216 @@
+//! One upstream node: where it is, what it said of itself, and the task that keeps its lane connected.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::handshake::{Credentials, Welcome, open_lane};
+use super::lane::{Connection, Events, Lane, Patience};
+use super::wire::{Wire, WireError};
+use crate::clock::{Clock, Nanos};
+use crate::net::{Address, ClientTls, ConnectError, ConnectOptions, connect};
+use crate::stats::Stats;
+
+/// Connections that were given up in the middle of a command and whose ids the next lane kills. Far
+/// more than pinned connections exist at once; beyond it the oldest are forgotten.
+const MAX_ZOMBIES: usize = 10_000;
+
+/// Where an upstream is and how to talk to it.
+#[derive(Clone)]
+pub struct Target {
+    /// Where.
+    pub address: Address,
+    /// How to speak TLS there, if it does.
+    pub tls: Option<ClientTls>,
+    /// User and password.
+    pub credentials: Credentials,
+    /// Bounds of connecting.
+    pub connect: ConnectOptions,
+    /// Longest silence of the lane with requests outstanding.
+    pub reply_timeout: Duration,
+    /// How long requests wait for a lost upstream before they are refused.
+    pub down_after: Duration,
+    /// First pause between attempts to connect; doubles, with jitter.
+    pub backoff_min: Duration,
+    /// Longest pause.
+    pub backoff_max: Duration,
+    /// An idle lane is pinged this often.
+    pub ping_every: Duration,
+}
+
+/// One upstream node. Shared by `Arc`.
+pub struct Node {
+    /// Replaced at a reload; read at each connect.
+    pub target: ArcSwap<Target>,
+    /// Its lane.
+    pub lane: Arc<Lane>,
+    /// What it said of itself at the last handshake.
+    pub welcome: ArcSwap<Welcome>,
+    /// Ids of connections that may still execute something we have given up.
+    zombies: Mutex<Vec<i64>>,
+    stats: Arc<Stats>,
+    clock: Clock,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not even a socket.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The handshake failed.
+    #[error("handshake failed: {0}")]
+    Handshake(#[from] WireError),
+    /// The handshake took longer than `connect_timeout`.
+    #[error("no answer to the handshake within {0:?}")]
+    Slow(Duration),
+}
+
+impl Node {
+    /// A node whose lane is not connected yet.
+    pub fn new(target: Target, stats: Arc<Stats>, clock: Clock) -> Arc<Self> {
+        Arc::new(Node {
+            target: ArcSwap::from_pointee(target),
+            lane: Lane::new(clock),
+            welcome: ArcSwap::from_pointee(Welcome::default()),
+            zombies: Mutex::new(Vec::new()),
+            stats,
+            clock,
+        })
+    }
+
+    /// Notes a connection that was closed by us while a command of it may still be executed.
+    pub fn bury(&self, client_id: i64) {
+        let mut zombies = self.zombies.lock();
+        if zombies.len() == MAX_ZOMBIES {
+            zombies.remove(0);
+        }
+        zombies.push(client_id);
+    }
+
+    /// Opens a socket to the node.
+    pub async fn dial(&self) -> Result<Wire, ConnectError> {
+        let target = self.target.load_full();
+        Ok(Wire::new(connect(&target.address, target.tls.as_ref(), target.connect).await?))
+    }
+
+    /// Keeps the lane connected until dropped.
+    pub async fn keep_connected(self: Arc<Self>) {
+        let mut backoff = Backoff::default();
+        loop {
+            let (wire, welcome) = self.connected(&mut backoff).await;
+            let target = self.target.load_full();
+            info!(address = %target.address, version = welcome.version, tracking = welcome.tracking, "upstream connected");
+            let (id, since) = (welcome.client_id, Instant::now());
+            let dbs = welcome.dbs.clone();
+            self.welcome.store(Arc::new(welcome));
+            let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };
+            let mut events = Applied { stats: &self.stats };
+            let Wire { stream, read } = wire;
+            let mut connection = Connection::new(&self.lane, stream, read, patience, &mut events);
+            self.stats.lane.connects.inc();
+            self.stats.lane.connected.inc();
+            let waker = self.lane.queue.lock().connected(dbs, self.clock.now());
+            drop(waker);
+            let error = connection.serve().await;
+            warn!(address = %target.address, %error, "upstream connection lost");
+            self.stats.lane.connected.dec();
+            self.stats.lane.disconnects.inc();
+            self.bury(id);
+            connection.give_up();
+            if since.elapsed() > target.backoff_max {
+                backoff = Backoff::default();
+            }
+        }
+    }
+
+    /// Tries until there is a connection; after `down_after` the lane refuses what comes.
+    async fn connected(&self, backoff: &mut Backoff) -> (Wire, Welcome) {
+        loop {
+            match self.or_down(self.open()).await {
+                Ok(open) => return open,
+                Err(error) => {
+                    self.stats.lane.connect_failures.inc();
+                    let target = self.target.load();
+                    let pause = backoff.next(target.backoff_min, target.backoff_max);
+                    warn!(address = %target.address, %error, pause_ms = pause.as_millis() as u64, "upstream unreachable");
+                    self.or_down(tokio::time::sleep(pause)).await;
+                }
+            }
+        }
+    }
+
+    /// Awaits `future`; meanwhile marks the lane as down when its time is up.
+    async fn or_down<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let (_, since) = self.lane.status();
+        let down_at = self.clock.instant(since + self.target.load().down_after.as_nanos() as Nanos);
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            () = tokio::time::sleep_until(down_at.into()) => {}
+        }
+        self.lane.queue.lock().down(self.clock.now());
+        future.await
+    }
+
+    async fn open(&self) -> Result<(Wire, Welcome), OpenError> {
+        let target = self.target.load_full();
+        let mut wire = self.dial().await?;
+        let last = self.welcome.load_full();
+        let zombies = std::mem::take(&mut *self.zombies.lock());
+        let dbs = self.lane.queue.lock().dbs();
+        let limit = target.connect.timeout;
+        let handshake = open_lane(&mut wire, &target.credentials, Some(&last), &zombies, &dbs);
+        match tokio::time::timeout(limit, handshake).await {
+            Ok(Ok(welcome)) => Ok((wire, welcome)),
+            other => {
+                self.zombies.lock().extend(zombies);
+                Err(match other {
+                    Ok(Err(error)) => error.into(),
+                    _ => OpenError::Slow(limit),
+                })
+            }
+        }
+    }
+}
+
+/// The pauses between attempts: doubling, each a random half to whole of its length, so that a
+/// thousand sidecars do not come back at the same instant.
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    fn next(&mut self, min: Duration, max: Duration) -> Duration {
+        let full = min.saturating_mul(1u32 << self.failures.min(16)).min(max);
+        self.failures += 1;
+        full.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// Where the lane's pushes and counts go.
+struct Applied<'a> {
+    stats: &'a Stats,
+}
+
+impl Events for Applied<'_> {
+    fn push(&mut self, _push: &[u8]) {
+        self.stats.lane.pushes.inc();
+    }
+
+    fn confirmed(&mut self, _at: Nanos) {}
+
+    fn traffic(&mut self, read: usize, written: usize, replies: usize) {
+        self.stats.lane.input_bytes.add(read as u64);
+        self.stats.lane.output_bytes.add(written as u64);
+        self.stats.lane.commands.add(replies as u64);
+    }
+}
