@@ -6,15 +6,14 @@ use super::oracle::{Pair, Redis, engine};
 
 /// The groups of Redis's commands that the engine has.
 const GROUPS: &[&str] =
-    &["keyspace", "string", "bitmap", "list", "hash", "set", "sortedset", "hyperloglog", "stream"];
+    &["keyspace", "string", "bitmap", "list", "hash", "set", "sortedset", "hyperloglog", "geo", "stream"];
 
 /// Commands of these groups that are not the engine's, and why.
 const ELSEWHERE: &[&str] = &[
     // Opens connections to other servers; for cluster nodes only.
     "migrate",
     "restore-asking",
-    // Tests of Redis itself.
-    "pfdebug",
+    // A test of Redis itself.
     "pfselftest",
     // Answered by the proxy.
     "asking",

@@ -3,6 +3,7 @@
 mod blocking;
 mod coverage;
 mod generic;
+mod geo;
 mod hashes;
 mod hlls;
 mod lists;
