@@ -149,6 +149,13 @@ impl ZSet {
         move |index| members.get(index).copied().unwrap_or_else(|| self.nth(index))
     }
 
+    /// An empty set that keeps `count` members, the longest of so many bytes, in one form from the first
+    /// on: a packed set knows no negative zero.
+    pub fn for_members(count: usize, longest: usize) -> ZSet {
+        let packed = count <= MAX_ENTRIES && longest <= MAX_ITEM;
+        if packed { ZSet::default() } else { ZSet::Large(Box::default()) }
+    }
+
     /// Sets a member's score; true when the member is new.
     pub fn set(&mut self, member: &[u8], score: f64) -> bool {
         if let ZSet::Packed(packed) = self {

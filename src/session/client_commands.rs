@@ -5,6 +5,7 @@ use super::core::{Core, Mute};
 use super::dispatch::Flow;
 use super::local::{BAD_NAME, integer, valid_name};
 use super::slots::Owed;
+use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Shape};
 use crate::stats::Served;
@@ -84,7 +85,7 @@ impl Core {
         let (what, value) = (&args[2], &args[3]);
         let lib_name = what.eq_ignore_ascii_case(b"lib-name");
         if !lib_name && !what.eq_ignore_ascii_case(b"lib-ver") {
-            let text = format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(what));
+            let text = format!("ERR Unrecognized option '{}'", quoted(what));
             self.answer(command.id, Served::Local, |writer| writer.error(&text));
             return Flow::Next;
         }
@@ -122,7 +123,7 @@ impl Core {
     }
 
     fn unknown_type(&mut self, id: u16, name: &[u8]) -> Flow {
-        let text = format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name));
+        let text = format!("ERR Unknown client type '{}'", quoted(name));
         self.answer(id, Served::Local, |writer| writer.error(&text));
         Flow::Next
     }
@@ -164,7 +165,7 @@ impl Core {
                 b"user" if value == b"default" => {}
                 b"user" => {
                     self.answer(id, Served::Local, |writer| {
-                        writer.error(&format!("ERR No such user '{text}'"))
+                        writer.error(&format!("ERR No such user '{}'", quoted(value)))
                     });
                     return Flow::Next;
                 }

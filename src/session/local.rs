@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use super::core::{Core, Mute};
 use super::dispatch::Flow;
 use super::slots::Owed;
+use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Proto, Writer};
 use crate::stats::Served;
@@ -114,8 +115,7 @@ impl Core {
                 self.client.words.lock().name = args[i + 1].to_vec();
                 i += 2;
             } else {
-                let text =
-                    format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(&args[i]));
+                let text = format!("ERR Syntax error in HELLO option '{}'", quoted(&args[i]));
                 self.answer(id, Served::Local, |writer| writer.error(&text));
                 return Flow::Next;
             }

@@ -89,7 +89,7 @@ impl Core {
     /// A subcommand with more arguments than it takes.
     pub(super) fn wrong_subcommand(&mut self, command: &Command, args: &Args<'_>) -> Flow {
         let container = command.container().unwrap_or(command).name.to_ascii_uppercase();
-        let given = String::from_utf8_lossy(&args[1]);
+        let given = quoted(&args[1]);
         let text = format!(
             "ERR unknown subcommand or wrong number of arguments for '{given}'. Try {container} HELP."
         );
@@ -141,7 +141,7 @@ impl Core {
             "latency|reset" => self.answer(id, Served::Local, |writer| writer.int(0)),
             "latency|histogram" => self.answer(id, Served::Local, |writer| writer.map(0)),
             "latency|graph" => {
-                let event = String::from_utf8_lossy(&args[2]);
+                let event = quoted(&args[2]);
                 let text = format!("ERR No samples available for event '{event}'");
                 self.answer(id, Served::Local, |writer| writer.error(&text));
             }
@@ -197,6 +197,9 @@ impl Core {
     fn acl(&mut self, command: &'static Command, args: Args<'_>) -> Flow {
         let id = command.id;
         let open = self.settings.server.password.is_none();
+        if args.len() > 3 && matches!(command.name, "acl|log" | "acl|cat" | "acl|genpass") {
+            return self.wrong_subcommand(command, &args);
+        }
         match command.name {
             "acl|whoami" => self.answer(id, Served::Local, |writer| writer.bulk(b"default")),
             "acl|users" => self.answer(id, Served::Local, |writer| {
@@ -267,11 +270,8 @@ impl Core {
             });
             return Flow::Next;
         };
-        if args.len() > 3 {
-            return self.wrong_subcommand(command, &args);
-        }
         let Some(category) = all.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(wanted)) else {
-            let text = format!("ERR Unknown category '{}'", String::from_utf8_lossy(wanted));
+            let text = format!("ERR Unknown category '{}'", quoted(wanted));
             self.answer(id, Served::Local, |writer| writer.error(&text));
             return Flow::Next;
         };
@@ -286,13 +286,13 @@ impl Core {
 
     fn acl_dryrun(&mut self, command: &Command, args: Args<'_>) -> Flow {
         if &args[2] != b"default" {
-            let text = format!("ERR User '{}' not found", String::from_utf8_lossy(&args[2]));
+            let text = format!("ERR User '{}' not found", quoted(&args[2]));
             self.answer(command.id, Served::Local, |writer| writer.error(&text));
             return Flow::Next;
         }
         let asked = args.skip(3);
         let Lookup::Known(wanted) = command::lookup(&asked) else {
-            let text = format!("ERR Command '{}' not found", String::from_utf8_lossy(&args[3]));
+            let text = format!("ERR Command '{}' not found", quoted(&args[3]));
             self.answer(command.id, Served::Local, |writer| writer.error(&text));
             return Flow::Next;
         };
@@ -309,4 +309,9 @@ fn password(digits: usize) -> std::io::Result<String> {
     let mut bytes = vec![0; digits];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().filter_map(|byte| char::from_digit(u32::from(byte & 15), 16)).collect())
+}
+
+/// An argument within an error's text: like a C string, it ends at a zero byte.
+pub(super) fn quoted(argument: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(argument.split(|&b| b == 0).next().unwrap_or_default())
 }
