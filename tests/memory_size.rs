@@ -53,6 +53,8 @@ const KINDS: &[(&str, Make, usize)] = &[
     ("one large hash", |n| text(format!("HSET key field:{n} value:{n}")), 72),
     ("one large set", |n| text(format!("SADD key member:{n}")), 56),
     ("one large list", |n| text(format!("RPUSH key {n:0100}x")), 105),
+    ("small streams", |n| text(format!("XADD key:{n} 1-1 field value:{n}")), 4328),
+    ("one large stream", |n| text(format!("XADD key 1-{} field value:{n}", n + 1)), 25),
 ];
 
 #[test]
