@@ -354,7 +354,7 @@ fn nodes_end_where_redis_s_end() {
             for entry in [format!("1-5 a {value}"), format!("2-3 a {pad}"), format!("2-4 {value} b")] {
                 table += &format!("XADD k {entry}\n");
             }
-            table += "XTRIM k MAXLEN ~ 1\nXINFO STREAM k\nDEL k\n";
+            table += "XINFO STREAM k\nXTRIM k MAXLEN ~ 1\nXINFO STREAM k\nDEL k\n";
         }
     }
     check_table(&table);
