@@ -7,3 +7,4 @@ mod support;
 
 mod conversations;
 mod fixtures;
+mod pubsub;
