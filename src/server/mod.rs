@@ -14,9 +14,10 @@ use tracing::info;
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
+use crate::memory::{Engine, EngineConfig};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
-use crate::session::{Budget, Clients, Shared, Upstream};
-use crate::settings::{Settings, UpstreamSettings};
+use crate::session::{Budget, Bus, Clients, Shared, Upstream};
+use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
 use crate::upstream::{Close, Credentials, Hub, Node, Pool, Quotas, Target};
@@ -61,14 +62,17 @@ impl Server {
             Some(upstream) => Some(connect(upstream, &stats, clock, &mut background)?),
             None => None,
         };
+        let memory = upstream.is_none().then(|| engine(&settings));
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings.clone()),
             stats,
             clock,
             clients: Clients::default(),
             upstream,
+            memory,
+            bus: Bus::default(),
             buffers: Budget::default(),
-            run_id: std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect(),
+            run_id: std::iter::repeat_with(|| fastrand::digit(16)).take(40).collect(),
             tcp_port: AtomicU16::new(0),
             config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         });
@@ -131,6 +135,20 @@ impl Drop for Server {
     }
 }
 
+/// The memory engine, which answers when no upstream is configured.
+fn engine(settings: &Settings) -> Arc<Engine> {
+    let eviction = match settings.memory.eviction {
+        Eviction::Lru => crate::memory::Eviction::Lru,
+        Eviction::NoEviction => crate::memory::Eviction::Refuse,
+    };
+    let config = EngineConfig { max_memory: settings.cache.max_memory, eviction, ..EngineConfig::default() };
+    let unix_ms = || {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    };
+    Engine::new(config, Arc::new(unix_ms))
+}
+
 /// Builds the upstream and starts its tasks.
 fn connect(
     upstream: &UpstreamSettings,
@@ -179,6 +197,9 @@ async fn housekeeping(shared: Arc<Shared>) {
         tick.tick().await;
         let now = Instant::now();
         shared.stats.tick(now);
+        if let Some(memory) = &shared.memory {
+            memory.expire_some();
+        }
         if now.duration_since(swept) < SWEEP {
             continue;
         }

@@ -25,6 +25,11 @@ impl Server {
                 Err(error) => error!(%error, "upstream TLS not reloaded"),
             }
         }
+        if let Some(memory) = &self.shared.memory
+            && self.config.settings.cache.max_memory != config.settings.cache.max_memory
+        {
+            memory.set_max_memory(config.settings.cache.max_memory);
+        }
         if !changes.need_restart.is_empty() {
             warn!(options = changes.need_restart.join(", "), "these changes need a restart");
         }

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use super::core::{Core, Mute};
 use super::dispatch::Flow;
 use super::slots::Owed;
+use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Proto, Writer};
 use crate::stats::Served;
@@ -98,37 +99,29 @@ impl Core {
                 None => return self.error(id, b"ERR Protocol version is not an integer or out of range"),
             };
         }
-        let mut credentials = None;
-        let mut name = None;
+        // Each option takes effect when it is met, whatever is wrong with those behind it.
         let mut i = 2;
         while i < args.len() {
             let more = args.len() - i - 1;
             if args[i].eq_ignore_ascii_case(b"AUTH") && more >= 2 {
-                credentials = Some((&args[i + 1], &args[i + 2]));
+                if !self.authenticate(&args[i + 1], &args[i + 2]) {
+                    return self.error(id, WRONG_PASSWORD);
+                }
                 i += 3;
             } else if args[i].eq_ignore_ascii_case(b"SETNAME") && more >= 1 {
                 if !valid_name(&args[i + 1]) {
                     return self.error(id, BAD_NAME);
                 }
-                name = Some(args[i + 1].to_vec());
+                self.client.words.lock().name = args[i + 1].to_vec();
                 i += 2;
             } else {
-                let text =
-                    format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(&args[i]));
+                let text = format!("ERR Syntax error in HELLO option '{}'", quoted(&args[i]));
                 self.answer(id, Served::Local, |writer| writer.error(&text));
                 return Flow::Next;
             }
         }
-        if let Some((user, password)) = credentials
-            && !self.authenticate(user, password)
-        {
-            return self.error(id, WRONG_PASSWORD);
-        }
         if !self.authenticated {
             return self.error(id, HELLO_NOAUTH);
-        }
-        if let Some(name) = name {
-            self.client.words.lock().name = name;
         }
         self.set_proto(proto);
         self.greet(id);
@@ -211,6 +204,7 @@ impl Core {
     fn reset(&mut self) {
         self.transaction = None;
         self.watching = None;
+        self.watch = None;
         self.unsubscribe_all();
         self.mute = Mute::No;
         self.set_proto(Proto::Resp2);
@@ -225,7 +219,9 @@ impl Core {
     pub fn unsubscribe_all(&mut self) {
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
-                upstream.hub.unsubscribe(&topic, self.client.id);
+                upstream.hub.remove(&topic, self.client.id);
+            } else {
+                self.shared.bus.unsubscribe(&topic, self.client.id, &self.shared.stats);
             }
         }
         self.count_topics();
@@ -249,7 +245,8 @@ impl Core {
         flags.subscriber = now;
     }
 
-    fn set_proto(&mut self, proto: Proto) {
+    /// Changes the protocol version.
+    pub fn set_proto(&mut self, proto: Proto) {
         self.proto = proto;
         let version = if proto == Proto::Resp3 { 3 } else { 2 };
         self.client.resp.store(version, std::sync::atomic::Ordering::Relaxed);
@@ -257,14 +254,8 @@ impl Core {
 
     // === the rest ===
 
-    fn select(&mut self, command: &Command, args: Args<'_>, raw: &[u8]) -> Flow {
-        let Some(upstream) = self.upstream() else {
-            return match integer(&args[1]) {
-                Some(0) => self.error_free(command),
-                Some(_) => self.error(command.id, b"ERR DB index is out of range"),
-                None => self.error(command.id, b"ERR value is not an integer or out of range"),
-            };
-        };
+    fn select(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let Some(upstream) = self.upstream() else { return self.in_memory(command, args) };
         let db = integer(&args[1]).and_then(|db| u32::try_from(db).ok());
         if let Some(db) = db
             && upstream.node.lane.knows_db(db)
@@ -318,7 +309,7 @@ pub const BAD_NAME: &[u8] = b"ERR Client names cannot contain spaces, newlines o
 const WRONG_PASSWORD: &[u8] = b"WRONGPASS invalid username-password pair or user is disabled.";
 const HELLO_NOAUTH: &[u8] =
     b"NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
 version at the same time";
 
 /// True for printable ASCII without spaces: Redis's rule for names.

@@ -5,6 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocking;
+mod bulk;
 mod conversations;
+mod fake_upstream;
 mod fixtures;
 mod in_exec;
+mod loss;
+mod transactions;
+mod transports;
+mod wire;
+mod pubsub;
