@@ -1,3 +1,5 @@
+//! Streams against a plain list of entries: same questions, same answers.
+
 use super::*;
 
 type Model = Vec<(Id, Vec<(Vec<u8>, Vec<u8>)>)>;

@@ -1,3 +1,5 @@
+//! The topics of the one subscriber, against a Redis that executes when told to.
+
 use super::*;
 
 /// The state and a Redis that executes what was sent when told to.
