@@ -197,6 +197,18 @@ fn serve_waiter(keys: &mut Keys, key: &[u8], wait: &Wait, w: &mut Writer) {
     }
 }
 
+/// Ends a wait from outside: CLIENT UNBLOCK.
+pub struct Unblocker(Arc<Waiter>);
+
+impl Unblocker {
+    /// Wakes the client with the reply of a timeout, or with an error. False if it waits no more.
+    pub fn unblock(&self, error: bool) -> bool {
+        let Some(reply) = self.0.claim() else { return false };
+        let text = if error { super::engine::unblocked_error() } else { timeout_reply(&self.0) };
+        reply.send(text).is_ok()
+    }
+}
+
 /// A client's wait, for its session to await. Dropping it ends the wait.
 pub struct Blocked {
     engine: Arc<Engine>,
@@ -232,9 +244,12 @@ impl Blocked {
 
     /// What Redis answers when the time is over.
     pub fn timeout_reply(&self) -> Bytes {
-        let mut out = BytesMut::new();
-        Writer::new(&mut out, self.waiter.proto).null_array();
-        out.freeze()
+        timeout_reply(&self.waiter)
+    }
+
+    /// For others, to end the wait.
+    pub fn unblocker(&self) -> Unblocker {
+        Unblocker(self.waiter.clone())
     }
 
     fn leave(&mut self) {
@@ -249,6 +264,12 @@ impl Blocked {
             dequeue(locked.shard(of(key)), &self.waiter, key);
         }
     }
+}
+
+fn timeout_reply(waiter: &Waiter) -> Bytes {
+    let mut out = BytesMut::new();
+    Writer::new(&mut out, waiter.proto).null_array();
+    out.freeze()
 }
 
 impl Drop for Blocked {

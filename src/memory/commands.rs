@@ -146,11 +146,16 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::sets::ROWS,
         super::dump::ROWS,
         super::sort::ROWS,
-        super::hlls::ROWS,
         super::zsets::ROWS,
         super::zsetranges::ROWS,
         super::zsetops::ROWS,
         super::zsetblock::ROWS,
+        super::streams::ROWS,
+        super::streamblock::ROWS,
+        super::streaminfo::ROWS,
+        super::geo::ROWS,
+        super::geosearch::ROWS,
+        super::hlls::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });
@@ -162,6 +167,16 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
     upper.copy_from_slice(name);
     upper.make_ascii_uppercase();
     ROWS.get(&*upper).copied()
+}
+
+/// The row of a request, if the engine has it. Of MEMORY only what is about a key is the engine's.
+pub fn of(args: Args) -> Option<&'static Row> {
+    let row = find(args.get(0)?)?;
+    let of_session = |sub: &[u8]| {
+        let all: [&[u8]; 5] = [b"doctor", b"help", b"malloc-stats", b"purge", b"stats"];
+        all.iter().any(|other| other.eq_ignore_ascii_case(sub))
+    };
+    (row.name != "MEMORY" || !args.get(1).is_some_and(of_session)).then_some(row)
 }
 
 /// All rows, in no order.

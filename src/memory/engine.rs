@@ -112,7 +112,7 @@ impl Engine {
 
     /// Runs one command and writes its reply.
     pub fn execute(self: &Arc<Self>, caller: &mut Caller, args: Args, out: &mut BytesMut) -> Outcome {
-        let Some(row) = args.get(0).and_then(commands::find) else { return Outcome::Unknown };
+        let Some(row) = commands::of(args) else { return Outcome::Unknown };
         if let Err(fault) = self.admit(row, args) {
             Writer::new(out, caller.proto).error(&fault.0);
             return Outcome::Done;
@@ -142,8 +142,7 @@ impl Engine {
         local: &mut dyn FnMut(&mut Caller, Args, &mut BytesMut),
         out: &mut BytesMut,
     ) {
-        let rows: Vec<_> =
-            commands.iter().map(|c| (c.args(), c.args().get(0).and_then(commands::find))).collect();
+        let rows: Vec<_> = commands.iter().map(|c| (c.args(), commands::of(c.args()))).collect();
         let grows = rows.iter().any(|(_, row)| row.is_some_and(|row| row.access == Access::Grow));
         if grows && !self.make_room() {
             let text = format!("EXECABORT Transaction discarded because of: {}", OOM.0);
@@ -182,7 +181,7 @@ impl Engine {
     /// Why a command would be refused before it runs: too few arguments, memory full. For sessions that
     /// queue it for MULTI.
     pub fn admit_queued(&self, args: Args) -> Result<(), Fault> {
-        args.get(0).and_then(commands::find).map_or(Ok(()), |row| self.admit(row, args))
+        commands::of(args).map_or(Ok(()), |row| self.admit(row, args))
     }
 
     /// Whether the engine has this command.

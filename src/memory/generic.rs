@@ -135,14 +135,16 @@ fn memory(ctx: &mut Ctx) -> Result<(), Fault> {
     if ctx.args.len() < 3 {
         return Err(Fault::arity("memory|usage"));
     }
-    match ctx.args.len() {
-        3 => {}
-        5 if ctx.arg(3).eq_ignore_ascii_case(b"samples") => {
-            if int_arg(ctx.arg(4))? < 0 {
-                return Err(SYNTAX);
+    let options = ctx.args.skip(3);
+    for i in (0..options.len()).step_by(2) {
+        match (&options[i], options.get(i + 1)) {
+            (name, Some(count)) if name.eq_ignore_ascii_case(b"samples") => {
+                if int_arg(count)? < 0 {
+                    return Err(SYNTAX);
+                }
             }
+            _ => return Err(SYNTAX),
         }
-        _ => return Err(SYNTAX),
     }
     match ctx.keys.peek(ctx.arg(2)) {
         Some(entry) => ctx.w.int(entry.footprint() as i64),

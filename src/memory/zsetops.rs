@@ -163,7 +163,8 @@ fn combine(ctx: &mut Ctx, how: How, then: Then) -> Result<(), Fault> {
     match then {
         Then::Count => ctx.w.int(result.len().min(query.limit) as i64),
         Then::Store => {
-            let mut set = ZSet::default();
+            let longest = result.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
+            let mut set = ZSet::for_members(result.len(), longest);
             for (member, score) in &result {
                 set.set(member, *score);
             }

@@ -36,8 +36,10 @@ impl<'a> Writer<'a> {
         self.line(b'+', text.as_bytes());
     }
 
-    /// An error, with its code: `WRONGTYPE Operation …`. Line ends are made spaces, as Redis does.
+    /// An error, with its code: `WRONGTYPE Operation …`. Line ends are made spaces, and those at the end
+    /// left out, as Redis does.
     pub fn error(&mut self, text: &str) {
+        let text = text.trim_end_matches(['\r', '\n']);
         self.out.reserve(text.len() + 3);
         self.out.put_u8(b'-');
         self.out.extend(text.bytes().map(|b| if b == b'\r' || b == b'\n' { b' ' } else { b }));

@@ -14,9 +14,10 @@ use tracing::info;
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
+use crate::memory::{Engine, EngineConfig};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
-use crate::session::{Budget, Clients, Shared, Upstream};
-use crate::settings::{Settings, UpstreamSettings};
+use crate::session::{Budget, Bus, Clients, Shared, Upstream};
+use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
 use crate::upstream::{Close, Credentials, Hub, Node, Pool, Quotas, Target};
@@ -26,9 +27,6 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How often idle clients are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// Share of `max_staleness` after which an idle lane is pinged: four chances to stay fresh.
-const PINGS_PER_STALENESS: u32 = 4;
 
 /// A running proxy.
 pub struct Server {
@@ -61,17 +59,20 @@ impl Server {
         let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
         let mut background = Vec::new();
         let upstream = match &settings.upstream {
-            Some(upstream) => Some(connect(upstream, &settings, &stats, clock, &mut background)?),
+            Some(upstream) => Some(connect(upstream, &stats, clock, &mut background)?),
             None => None,
         };
+        let memory = upstream.is_none().then(|| engine(&settings));
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings.clone()),
             stats,
             clock,
             clients: Clients::default(),
             upstream,
+            memory,
+            bus: Bus::default(),
             buffers: Budget::default(),
-            run_id: std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect(),
+            run_id: std::iter::repeat_with(|| fastrand::digit(16)).take(40).collect(),
             tcp_port: AtomicU16::new(0),
             config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         });
@@ -134,15 +135,28 @@ impl Drop for Server {
     }
 }
 
+/// The memory engine, which answers when no upstream is configured.
+fn engine(settings: &Settings) -> Arc<Engine> {
+    let eviction = match settings.memory.eviction {
+        Eviction::Lru => crate::memory::Eviction::Lru,
+        Eviction::NoEviction => crate::memory::Eviction::Refuse,
+    };
+    let config = EngineConfig { max_memory: settings.cache.max_memory, eviction, ..EngineConfig::default() };
+    let unix_ms = || {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    };
+    Engine::new(config, Arc::new(unix_ms))
+}
+
 /// Builds the upstream and starts its tasks.
 fn connect(
     upstream: &UpstreamSettings,
-    settings: &Settings,
     stats: &Arc<Stats>,
     clock: Clock,
     tasks: &mut Vec<tokio::task::JoinHandle<()>>,
 ) -> Result<Upstream, StartError> {
-    let node = Node::new(target(upstream, settings)?, Arc::clone(stats), clock);
+    let node = Node::new(target(upstream)?, Arc::clone(stats), clock);
     let quotas = Quotas {
         blocking: upstream.blocking_connections,
         transaction: upstream.transaction_connections,
@@ -157,7 +171,7 @@ fn connect(
 }
 
 /// Where the upstream is and how to talk to it, by the settings.
-fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, TlsError> {
+fn target(upstream: &UpstreamSettings) -> Result<Target, TlsError> {
     Ok(Target {
         address: upstream.address.clone(),
         tls: upstream.tls.as_ref().map(ClientTls::load).transpose()?,
@@ -170,7 +184,7 @@ fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, Tl
         down_after: upstream.down_after,
         backoff_min: upstream.reconnect_min,
         backoff_max: upstream.reconnect_max,
-        ping_every: (settings.cache.max_staleness / PINGS_PER_STALENESS).max(Duration::from_millis(10)),
+        ping_every: upstream.ping_every,
     })
 }
 
@@ -183,6 +197,9 @@ async fn housekeeping(shared: Arc<Shared>) {
         tick.tick().await;
         let now = Instant::now();
         shared.stats.tick(now);
+        if let Some(memory) = &shared.memory {
+            memory.expire_some();
+        }
         if now.duration_since(swept) < SWEEP {
             continue;
         }

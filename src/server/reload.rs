@@ -20,10 +20,15 @@ impl Server {
             error!(%error, "certificate not reloaded; the old one stays in use");
         }
         if let (Some(upstream), Some(settings)) = (&self.shared.upstream, &config.settings.upstream) {
-            match target(settings, &config.settings) {
+            match target(settings) {
                 Ok(target) => upstream.node.target.store(Arc::new(target)),
                 Err(error) => error!(%error, "upstream TLS not reloaded"),
             }
+        }
+        if let Some(memory) = &self.shared.memory
+            && self.config.settings.cache.max_memory != config.settings.cache.max_memory
+        {
+            memory.set_max_memory(config.settings.cache.max_memory);
         }
         if !changes.need_restart.is_empty() {
             warn!(options = changes.need_restart.join(", "), "these changes need a restart");

@@ -5,6 +5,7 @@ use super::core::{Core, Mute};
 use super::dispatch::Flow;
 use super::local::{BAD_NAME, integer, valid_name};
 use super::slots::Owed;
+use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Shape};
 use crate::stats::Served;
@@ -74,6 +75,7 @@ impl Core {
             "client|help" if self.upstream().is_some() => {
                 self.forward_as(id, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Once);
             }
+            "client|help" => self.help(command),
             _ => return self.error(id, b"ERR syntax error"),
         }
         Flow::Next
@@ -83,7 +85,7 @@ impl Core {
         let (what, value) = (&args[2], &args[3]);
         let lib_name = what.eq_ignore_ascii_case(b"lib-name");
         if !lib_name && !what.eq_ignore_ascii_case(b"lib-ver") {
-            let text = format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(what));
+            let text = format!("ERR Unrecognized option '{}'", quoted(what));
             self.answer(command.id, Served::Local, |writer| writer.error(&text));
             return Flow::Next;
         }
@@ -121,7 +123,7 @@ impl Core {
     }
 
     fn unknown_type(&mut self, id: u16, name: &[u8]) -> Flow {
-        let text = format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name));
+        let text = format!("ERR Unknown client type '{}'", quoted(name));
         self.answer(id, Served::Local, |writer| writer.error(&text));
         Flow::Next
     }
@@ -163,7 +165,7 @@ impl Core {
                 b"user" if value == b"default" => {}
                 b"user" => {
                     self.answer(id, Served::Local, |writer| {
-                        writer.error(&format!("ERR No such user '{text}'"))
+                        writer.error(&format!("ERR No such user '{}'", quoted(value)))
                     });
                     return Flow::Next;
                 }
@@ -191,8 +193,9 @@ impl Core {
             // Gone for everybody who asks after our reply, whenever its session gets to know.
             self.shared.clients.remove(client.id);
             if let Some(upstream) = self.upstream() {
-                upstream.hub.leave(client.id);
+                upstream.hub.remove_all(client.id);
             }
+            self.shared.bus.leave(client.id, &self.shared.stats);
             client.inbox.close(Close::Killed);
         }
         ended.len()
@@ -233,6 +236,11 @@ impl Core {
             return self.error(id, b"ERR value is not an integer or out of range");
         };
         let client = u64::try_from(wanted).ok().and_then(|wanted| self.shared.clients.get(wanted));
+        if let Some(unblocker) = client.as_ref().and_then(|client| client.unblock.lock().take()) {
+            let was_blocked = unblocker.unblock(how == "ERROR");
+            self.answer(id, Served::Local, |writer| writer.int(was_blocked.into()));
+            return Flow::Next;
+        }
         let blocked_on = client.and_then(|client| *client.blocked_on.lock());
         match blocked_on {
             Some(upstream_id) => {

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Nanos;
 use crate::command;
+use crate::memory::Unblocker;
 use crate::upstream::{Close, Inbox};
 
 /// One connected client, as others see it. Its session keeps it up to date, once per batch.
@@ -45,6 +46,8 @@ pub struct Client {
     pub flags: Mutex<Flags>,
     /// The id upstream of the connection that it blocks on.
     pub blocked_on: Mutex<Option<i64>>,
+    /// Ends its wait in a blocking command, when that runs in memory here.
+    pub unblock: Mutex<Option<Unblocker>>,
     /// What it called itself.
     pub words: Mutex<Words>,
 }
@@ -116,6 +119,7 @@ impl Client {
             output_bytes: AtomicUsize::new(0),
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
+            unblock: Mutex::new(None),
             words: Mutex::default(),
         })
     }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::clients::Client;
+use super::engine::Keyspace;
 use super::output::Output;
 use super::shared::{Shared, Upstream};
 use super::slots::{Owed, Slot, Slots};
 use super::transaction::Transaction;
 use crate::clock::Nanos;
 use crate::command::Command;
+use crate::memory::Watch;
 use crate::resp::{Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
@@ -45,6 +47,10 @@ pub struct Core {
     pub transaction: Option<Transaction>,
     /// The connection that watches, from WATCH to EXEC, DISCARD or UNWATCH.
     pub watching: Option<Box<Pinned>>,
+    /// The watched keys, when they are in memory here.
+    pub watch: Option<Watch>,
+    /// INFO's numbers while EXEC holds the engine's locks.
+    pub keyspace: Option<Keyspace>,
     /// SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE, in the order asked.
     pub topics: Vec<Topic>,
 
@@ -62,6 +68,8 @@ pub struct Core {
     pub delivered: Delivered,
     /// Nothing is executed before all that is owed has been answered.
     pub barrier: bool,
+    /// The request in hand has waited for subscriptions to settle.
+    pub settled: bool,
     /// CLIENT PAUSE holds the next request until then.
     pub paused_until: Option<Nanos>,
     /// Part of a reply has been passed on: from here an error cannot be told any more.
@@ -104,6 +112,8 @@ impl Core {
             mute: Mute::No,
             transaction: None,
             watching: None,
+            watch: None,
+            keyspace: None,
             topics: Vec::new(),
             slots: Slots::default(),
             local: BytesMut::new(),
@@ -112,6 +122,7 @@ impl Core {
             lane_full: false,
             delivered: Delivered::default(),
             barrier: false,
+            settled: false,
             paused_until: None,
             partial: false,
             closing: false,
@@ -164,7 +175,8 @@ impl Core {
         });
     }
 
-    fn tally(&mut self, command: u16, served: Served) {
+    /// Counts a command that was answered here.
+    pub fn tally(&mut self, command: u16, served: Served) {
         match self.tally.last_mut() {
             Some((id, how, n)) if *id == command && *how == served => *n += 1,
             _ => self.tally.push((command, served, 1)),

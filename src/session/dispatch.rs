@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 
 use super::core::{Core, Mute};
+use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
+use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
 use crate::settings::AdminCommands;
 use crate::stats::{Served, UNLISTED};
@@ -19,6 +21,8 @@ pub enum Flow {
     Next,
     /// This request again, once all that is owed has been answered.
     Wait,
+    /// This request again, once the hub has passed this point: it counts subscribers.
+    Settle(u64),
     /// This first: it takes time.
     Job(Job),
 }
@@ -47,8 +51,12 @@ pub enum Job {
     Probe(Bytes),
     /// SUBSCRIBE and its kin.
     Subscribe(Vec<Topic>),
+    /// UNSUBSCRIBE and its kin.
+    Unsubscribe(Family, Vec<Topic>),
     /// MONITOR.
     Monitor,
+    /// A blocking command of this id that found nothing in memory.
+    Blocked(Box<Blocked>, u16),
 }
 
 impl Core {
@@ -65,7 +73,7 @@ impl Core {
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => self.unknown(args, raw),
         };
-        if matches!(flow, Flow::Wait) {
+        if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
         }
         flow
@@ -105,7 +113,7 @@ impl Core {
     }
 
     /// The one place that says where each class goes.
-    fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+    pub fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         match command.class_of(&args) {
             Class::Local => return self.local(command, args, raw),
             Class::Denied if !self.admin_allowed(command) => {
@@ -113,7 +121,7 @@ impl Core {
                              set [server] admin_commands = \"allow\" to forward it";
                 return self.reject(command.id, text);
             }
-            _ if self.upstream().is_none() => return self.without_upstream(command, args),
+            _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
             Class::PubSub => return self.subscription(command, args),
             Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
@@ -121,35 +129,44 @@ impl Core {
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss),
             Class::Lane | Class::Admin => {
-                let owed = self.counted(command, args).unwrap_or(Owed::Lane(command.shape(&args)));
+                let (owed, flux) = self.counted(command, args);
+                let waited = std::mem::take(&mut self.settled);
+                if let (Some(number), false) = (flux, waited) {
+                    return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
+                }
                 self.forward(command, raw, owed, Served::Forwarded);
             }
         }
         Flow::Next
     }
 
-    /// Replies that count subscribers: all of ours are one client upstream.
-    fn counted(&self, command: &Command, args: Args<'_>) -> Option<Owed> {
-        let hub = &self.upstream()?.hub;
-        let more = |channel: &[u8], shard: bool| {
-            let (clients, upstream) = hub.receivers(channel, shard);
-            clients as i64 - upstream as i64
+    /// What is owed, and what to wait for first. In replies that count subscribers all of ours are one
+    /// client, which is made good. What is added is decided now: a client whose confirmation was sent
+    /// before now is in it exactly, and one that comes or goes meanwhile may be in it or not.
+    fn counted(&self, command: &Command, args: Args<'_>) -> (Owed, Option<u64>) {
+        let plain = |flux| (Owed::Lane(command.shape(&args)), flux);
+        let Some(Upstream { hub, .. }) = self.upstream() else { return plain(None) };
+        let publish = |shard| {
+            let (more, flux) = hub.more_receivers(&args[1], shard);
+            (Owed::Publish(more), flux)
         };
-        let own = |family: Family, channel: &[u8]| {
-            let topic = Topic { family, name: Bytes::copy_from_slice(channel) };
-            let (clients, upstream) = hub.subscribers(&topic);
-            clients as i64 - upstream as i64
+        let numsub = |family| {
+            let mut last = None;
+            let more = args.skip(2).iter().map(|name| {
+                let (more, flux) =
+                    hub.more_subscribers(&Topic { family, name: Bytes::copy_from_slice(name) });
+                last = last.max(flux);
+                more
+            });
+            (Owed::Numsub(more.collect()), last)
         };
         match command.name {
-            "publish" => Some(Owed::Publish(more(&args[1], false))),
-            "spublish" => Some(Owed::Publish(more(&args[1], true))),
-            "pubsub|numsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Channel, name)).collect()))
-            }
-            "pubsub|shardnumsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Shard, name)).collect()))
-            }
-            _ => None,
+            "publish" => publish(false),
+            "spublish" => publish(true),
+            "pubsub|numsub" => numsub(Family::Channel),
+            "pubsub|shardnumsub" => numsub(Family::Shard),
+            "pubsub|numpat" | "pubsub|channels" | "pubsub|shardchannels" => plain(hub.unsettled()),
+            _ => plain(None),
         }
     }
 
@@ -262,6 +279,9 @@ impl Core {
     }
 
     fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        if self.upstream().is_none() {
+            return self.queue_in_memory(command, args);
+        }
         let class = command.class;
         let denied = class == Class::Denied && !self.admin_allowed(command);
         let Some(transaction) = &mut self.transaction else { return Flow::Next };
@@ -294,7 +314,8 @@ impl Core {
         Flow::Next
     }
 
-    fn not_in_transaction(&mut self, command: &Command) -> Flow {
+    /// Refuses to queue a command that would not work there.
+    pub fn not_in_transaction(&mut self, command: &Command) -> Flow {
         let text = format!("ERR nearcache: '{}' is not supported inside MULTI", command.name);
         self.reject(command.id, text.as_bytes())
     }
@@ -339,17 +360,14 @@ impl Core {
         Flow::Job(Job::Pinned { cause, raw: Bytes::copy_from_slice(raw), command })
     }
 
-    fn admin_allowed(&self, command: &Command) -> bool {
+    /// Whether a command of class Denied is forwarded all the same.
+    pub fn admin_allowed(&self, command: &Command) -> bool {
         self.settings.server.admin_commands == AdminCommands::Allow && !command.always_denied
     }
 
     /// Requests and replies above this go by a connection of their own.
     pub fn bulk_threshold(&self) -> usize {
         self.settings.upstream.as_ref().map_or(usize::MAX, |upstream| upstream.bulk_threshold)
-    }
-
-    fn without_upstream(&mut self, command: &Command, _args: Args<'_>) -> Flow {
-        self.reject(command.id, b"ERR nearcache: no upstream is configured")
     }
 }
 

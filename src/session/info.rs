@@ -41,6 +41,7 @@ impl Core {
                 Status::Suspect | Status::Down => ("down", "proxy", "none"),
             },
         };
+        let keyspace = self.keyspace();
         let version = self.redis_version();
         let memory = allocator();
         let clients = [("client_buffers_bytes", shared.buffers.used().to_string())];
@@ -55,11 +56,8 @@ impl Core {
             upstream_status: status,
             coherence,
             max_clients: self.settings.server.max_clients as u64,
-            memory: MemoryInfo {
-                max: self.settings.cache.max_memory as u64,
-                policy: "allkeys-lru",
-                ..memory
-            },
+            memory: MemoryInfo { max: self.max_memory() as u64, policy: self.eviction_policy(), ..memory },
+            keyspace: keyspace.as_info(),
             extra: &[
                 ExtraSection { name: "Clients", fields: &clients },
                 ExtraSection { name: "Upstream", fields: &upstream },
@@ -82,7 +80,7 @@ impl Core {
 }
 
 /// What the allocator says of itself; zeroes where it cannot be asked.
-fn allocator() -> MemoryInfo<'static> {
+pub(super) fn allocator() -> MemoryInfo<'static> {
     use tikv_jemalloc_ctl::{epoch, stats};
     // Its numbers are as of the last epoch.
     let _ = epoch::advance();

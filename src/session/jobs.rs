@@ -31,7 +31,9 @@ impl Session {
             Job::Exec(transaction) => self.exec_pinned(*transaction).await,
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
+            Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
             Job::Monitor => self.monitor().await,
+            Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }
 

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use super::core::{Core, Mute};
 use super::dispatch::Flow;
 use super::slots::Owed;
+use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Proto, Writer};
 use crate::stats::Served;
@@ -114,8 +115,7 @@ impl Core {
                 self.client.words.lock().name = args[i + 1].to_vec();
                 i += 2;
             } else {
-                let text =
-                    format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(&args[i]));
+                let text = format!("ERR Syntax error in HELLO option '{}'", quoted(&args[i]));
                 self.answer(id, Served::Local, |writer| writer.error(&text));
                 return Flow::Next;
             }
@@ -204,6 +204,7 @@ impl Core {
     fn reset(&mut self) {
         self.transaction = None;
         self.watching = None;
+        self.watch = None;
         self.unsubscribe_all();
         self.mute = Mute::No;
         self.set_proto(Proto::Resp2);
@@ -218,7 +219,9 @@ impl Core {
     pub fn unsubscribe_all(&mut self) {
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
-                upstream.hub.unsubscribe(&topic, self.client.id);
+                upstream.hub.remove(&topic, self.client.id);
+            } else {
+                self.shared.bus.unsubscribe(&topic, self.client.id, &self.shared.stats);
             }
         }
         self.count_topics();
@@ -242,7 +245,8 @@ impl Core {
         flags.subscriber = now;
     }
 
-    fn set_proto(&mut self, proto: Proto) {
+    /// Changes the protocol version.
+    pub fn set_proto(&mut self, proto: Proto) {
         self.proto = proto;
         let version = if proto == Proto::Resp3 { 3 } else { 2 };
         self.client.resp.store(version, std::sync::atomic::Ordering::Relaxed);
@@ -250,14 +254,8 @@ impl Core {
 
     // === the rest ===
 
-    fn select(&mut self, command: &Command, args: Args<'_>, raw: &[u8]) -> Flow {
-        let Some(upstream) = self.upstream() else {
-            return match integer(&args[1]) {
-                Some(0) => self.error_free(command),
-                Some(_) => self.error(command.id, b"ERR DB index is out of range"),
-                None => self.error(command.id, b"ERR value is not an integer or out of range"),
-            };
-        };
+    fn select(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let Some(upstream) = self.upstream() else { return self.in_memory(command, args) };
         let db = integer(&args[1]).and_then(|db| u32::try_from(db).ok());
         if let Some(db) = db
             && upstream.node.lane.knows_db(db)

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
+use super::bus::Bus;
 use super::clients::Clients;
 use crate::clock::Clock;
+use crate::memory::Engine;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::upstream::{Hub, Node, Pool};
@@ -23,6 +25,10 @@ pub struct Shared {
     pub clients: Clients,
     /// Redis; none: memory only.
     pub upstream: Option<Upstream>,
+    /// The keys, when there is no Redis.
+    pub memory: Option<Arc<Engine>>,
+    /// The subscriptions, when there is no Redis.
+    pub bus: Bus,
     /// Bytes held by the buffers of all clients.
     pub buffers: Budget,
     /// 40 hex digits chosen at start.

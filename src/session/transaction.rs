@@ -27,6 +27,8 @@ pub struct Transaction {
     pub selects: bool,
     /// One of them may write.
     pub writes: bool,
+    /// The queued commands when they run in memory here.
+    pub commands: Vec<ArgVec>,
 }
 
 /// One queued command.

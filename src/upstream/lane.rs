@@ -107,6 +107,8 @@ pub trait Events {
     fn confirmed(&mut self, at: Nanos);
     /// `n` requests that were asked for at this time have been answered.
     fn answered(&mut self, at: Nanos, n: u64);
+    /// So many requests are sent and not answered, as of the last heartbeat.
+    fn in_flight(&mut self, requests: usize);
     /// Counts traffic.
     fn traffic(&mut self, read: usize, written: usize, replies: usize);
 }
@@ -195,15 +197,16 @@ impl<'a, E: Events> Connection<'a, E> {
         .await
     }
 
-    /// Hands back to the queue what was not answered. Call after L1 has been frozen.
-    pub fn give_up(mut self) {
+    /// Hands back to the queue what was not answered; the number of reads that will be repeated. Call
+    /// after L1 has been frozen.
+    pub fn give_up(mut self) -> usize {
         let unwritten = self.writing.len() - self.written;
         let mut sent = BytesMut::new();
         self.sent.drain(..).for_each(|chunk| sent.extend_from_slice(&chunk));
         sent.extend_from_slice(&self.writing);
         let mut queue = self.lane.queue.lock();
         queue.disconnected(self.lane.clock.now());
-        queue.lost(sent, unwritten, &mut self.pending);
+        queue.lost(sent, unwritten, &mut self.pending)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
@@ -419,6 +422,7 @@ impl<'a, E: Events> Connection<'a, E> {
             self.timer.as_mut().reset(Instant::now() + self.patience.ping_every);
             let mut queue = self.lane.queue.lock();
             queue.take_pending(&mut self.pending);
+            self.events.in_flight(self.pending.len());
             if self.pending.is_empty() {
                 self.heard = Instant::now();
             } else if self.heard.elapsed() > self.patience.reply_timeout {

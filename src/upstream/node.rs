@@ -123,7 +123,9 @@ impl Node {
             self.stats.lane.connected.dec();
             self.stats.lane.disconnects.inc();
             self.bury(id);
-            connection.give_up();
+            let repeated = connection.give_up();
+            self.stats.lane.read_retries.add(repeated as u64);
+            self.stats.lane.in_flight.set(0);
             if since.elapsed() > target.backoff_max {
                 backoff = Backoff::default();
             }
@@ -211,6 +213,10 @@ impl Events for Applied<'_> {
 
     fn answered(&mut self, at: Nanos, n: u64) {
         self.stats.lane_round_trip(Duration::from_nanos(self.clock.now().saturating_sub(at)), n);
+    }
+
+    fn in_flight(&mut self, requests: usize) {
+        self.stats.lane.in_flight.set(requests as u64);
     }
 
     fn traffic(&mut self, read: usize, written: usize, replies: usize) {

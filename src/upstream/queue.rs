@@ -296,8 +296,8 @@ impl Queue {
     /// Sorts out what a lost connection leaves: `sent` are the bytes written or being written, oldest
     /// first, of which the last `unwritten` were never given to the kernel; `pending` is what the
     /// reader had taken. Requests that surely were not executed stay queued, reads are repeated once,
-    /// the rest is uncertain.
-    pub fn lost(&mut self, mut sent: BytesMut, unwritten: usize, pending: &mut VecDeque<Pending>) {
+    /// the rest is uncertain. The number of reads to be repeated.
+    pub fn lost(&mut self, mut sent: BytesMut, unwritten: usize, pending: &mut VecDeque<Pending>) -> usize {
         let mut all = std::mem::take(pending);
         all.append(&mut self.pending);
         let unwritten = unwritten + self.unsent.len();
@@ -308,6 +308,7 @@ impl Queue {
         bytes = bytes.slice(bytes.len().saturating_sub(total)..);
         let written = bytes.len().saturating_sub(unwritten);
         let mut start = 0;
+        let mut repeated = 0;
         self.db = None;
         for mut pending in all {
             let end = start + pending.wire_len();
@@ -319,11 +320,13 @@ impl Queue {
                 (true, Retry::Spent, _) => deliver_loss(&pending, Loss::ReadLost),
                 (true, Retry::Once, _) => {
                     pending.retry = Retry::Spent;
+                    repeated += 1;
                     self.put(pending, &raw);
                 }
                 (false, _, _) => self.put(pending, &raw),
             }
         }
+        repeated
     }
 
     /// Queues a request anew, with a prefix of its own if it needs one.

@@ -13,6 +13,7 @@ mod support;
 mod arguments;
 mod coverage;
 mod grammar;
+mod memory;
 mod play;
 mod rules;
 mod sequence;

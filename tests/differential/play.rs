@@ -103,7 +103,9 @@ struct Pair {
 impl Arena {
     /// A fresh Redis against `subject`.
     pub fn new(subject: Subject) -> Self {
-        let redis = RedisServer::start(SERVER_ARGS);
+        // Nothing can be told to a subject that holds its data itself: both have the usual limits.
+        let args = if subject.data().is_some() { SERVER_ARGS } else { &[] };
+        let redis = RedisServer::start(args);
         for server in [Some(&redis), subject.data()].into_iter().flatten() {
             let reply =
                 server.client().call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]).expect("a new server answers");
