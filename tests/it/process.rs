@@ -73,12 +73,12 @@ fn shown(bytes: &[u8]) -> String {
 
 #[test]
 fn a_configuration_can_be_checked_and_mistakes_are_named() {
-    let fine = run(&["--check", "--upstream", "redis://:secret@localhost:1", "--set", "cache.max_age=1m"]);
+    let fine = run(&["--check", "--upstream", "redis://:secret@localhost:1", "--set", "cache.max_memory=64mb"]);
     assert!(fine.status.success(), "{}", shown(&fine.stderr));
     assert!(!shown(&fine.stdout).contains("secret"), "{}", shown(&fine.stdout));
     for (args, named) in [
-        (&["--set", "cache.max_aeg=1m"][..], "cache.max_age"),
-        (&["--set", "cache.max_age=soon"], "soon"),
+        (&["--set", "cache.max_memroy=1mb"][..], "cache.max_memory"),
+        (&["--set", "cache.max_memory=soon"], "soon"),
         (&["--upstream", "http://x"], "unknown scheme"),
         (&["--nosuch"], "--nosuch"),
         (&["--config", "/nosuch/file.toml"], "/nosuch/file.toml"),
