@@ -17,3 +17,4 @@ mod process;
 mod transactions;
 mod transports;
 mod wire;
+mod pubsub;
