@@ -23,8 +23,12 @@ struct Flags {
     /// Address to listen on: HOST:PORT, tls://HOST:PORT or unix:/PATH; may be repeated
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// Redis to cache: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix:///PATH
-    #[arg(long, value_name = "URL")]
+    /// The Redis to stand in front of.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Redis to stand in front of: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix:///PATH"
+    )]
     upstream: Option<String>,
     /// Memory for cached and stored data, as 256mb or 4gb
     #[arg(long, value_name = "SIZE")]

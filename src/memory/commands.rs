@@ -146,11 +146,16 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::sets::ROWS,
         super::dump::ROWS,
         super::sort::ROWS,
-        super::hlls::ROWS,
         super::zsets::ROWS,
         super::zsetranges::ROWS,
         super::zsetops::ROWS,
         super::zsetblock::ROWS,
+        super::streams::ROWS,
+        super::streamblock::ROWS,
+        super::streaminfo::ROWS,
+        super::geo::ROWS,
+        super::geosearch::ROWS,
+        super::hlls::ROWS,
     ];
     families.iter().flat_map(|rows| rows.iter()).map(|row| (row.name.as_bytes(), row)).collect()
 });

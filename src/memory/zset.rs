@@ -149,6 +149,13 @@ impl ZSet {
         if packed { ZSet::default() } else { ZSet::Large(Box::default()) }
     }
 
+    /// `nth` for many calls: a packed set is walked but once.
+    pub fn by_number<'a>(&'a self, calls: usize) -> impl Fn(usize) -> (&'a [u8], f64) {
+        let wanted = if calls > 1 && matches!(self, ZSet::Packed(_)) { usize::MAX } else { 0 };
+        let members: Vec<_> = self.iter(0, wanted, false).collect();
+        move |index| members.get(index).copied().unwrap_or_else(|| self.nth(index))
+    }
+
     /// Sets a member's score; true when the member is new.
     pub fn set(&mut self, member: &[u8], score: f64) -> bool {
         if let ZSet::Packed(packed) = self {

@@ -5,7 +5,7 @@ use super::engine::Ctx;
 use super::fault::{Fault, OUT_OF_RANGE, SYNTAX};
 use super::hashes::random_count;
 use super::number::{double_arg, format_double, integer, positive_arg};
-use super::sample::{Sample, sample};
+use super::sample::{Sample, reply_fits, sample};
 use super::table::SCAN_END;
 use super::view::Keys;
 use super::whole::{ScanOptions, cursor, write_scan};
@@ -354,7 +354,7 @@ fn zrandmember(ctx: &mut Ctx) -> Result<(), Fault> {
         ctx.w.array(0);
         return Ok(());
     };
-    let chosen = sample(set.len(), count);
+    let (chosen, from) = (sample(set.len(), count), ctx.w.out.len());
     write_header(&mut ctx.w, chosen.len(), scores);
     if let Sample::All(_) = chosen {
         // As Redis: from the highest score down.
@@ -362,9 +362,11 @@ fn zrandmember(ctx: &mut Ctx) -> Result<(), Fault> {
         set.iter(last, set.len(), true).for_each(|(m, score)| write_member(&mut ctx.w, m, score, scores));
         return Ok(());
     }
+    let pick = set.by_number(chosen.len());
     for index in chosen.iter() {
-        let (member, score) = set.nth(index);
+        let (member, score) = pick(index);
         write_member(&mut ctx.w, member, score, scores);
+        reply_fits(&ctx.w, from)?;
     }
     Ok(())
 }
@@ -383,12 +385,12 @@ fn zscan(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let start = cursor(ctx.arg(2))?;
     // Redis looks for the key before it looks at the options.
-    if ctx.keys.typed::<ZSet>(key)?.is_none() {
+    let options = ScanOptions::parse(ctx, 3, false);
+    let Some(set) = ctx.keys.typed::<ZSet>(key)? else {
         write_scan(&mut ctx.w, 0, &[b""; 0]);
         return Ok(());
-    }
-    let options = ScanOptions::parse(ctx, 3, false)?;
-    let Some(set) = ctx.keys.typed::<ZSet>(key)? else { return Ok(()) };
+    };
+    let options = options?;
     let (mut found, mut at, mut seen, mut steps) = (Vec::new(), start, 0, 0);
     let packed = matches!(set, ZSet::Packed(_));
     if packed {

@@ -48,7 +48,7 @@ pub(super) struct Flight<W> {
     pub joiners: Vec<W>,
 }
 
-/// An `EntryKey` that owns its bytes: args[0] is the key.
+/// An `EntryKey` that owns its bytes: `args[0]` is the key.
 pub(super) struct Ident {
     pub identity: u16,
     pub db: u32,

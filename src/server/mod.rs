@@ -75,7 +75,7 @@ impl Server {
             memory,
             bus: Bus::default(),
             buffers: Budget::default(),
-            run_id: std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect(),
+            run_id: std::iter::repeat_with(|| fastrand::digit(16)).take(40).collect(),
             tcp_port: AtomicU16::new(0),
             config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         });

@@ -193,7 +193,7 @@ impl Core {
             // Gone for everybody who asks after our reply, whenever its session gets to know.
             self.shared.clients.remove(client.id);
             if let Some(upstream) = self.upstream() {
-                upstream.hub.leave(client.id);
+                upstream.hub.remove_all(client.id);
             }
             self.shared.bus.leave(client.id, &self.shared.stats);
             client.inbox.close(Close::Killed);

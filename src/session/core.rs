@@ -68,6 +68,8 @@ pub struct Core {
     pub delivered: Delivered,
     /// Nothing is executed before all that is owed has been answered.
     pub barrier: bool,
+    /// The request in hand has waited for subscriptions to settle.
+    pub settled: bool,
     /// CLIENT PAUSE holds the next request until then.
     pub paused_until: Option<Nanos>,
     /// Part of a reply has been passed on: from here an error cannot be told any more.
@@ -120,6 +122,7 @@ impl Core {
             lane_full: false,
             delivered: Delivered::default(),
             barrier: false,
+            settled: false,
             paused_until: None,
             partial: false,
             closing: false,

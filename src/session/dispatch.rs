@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::core::{Core, Mute};
+use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
@@ -18,6 +19,8 @@ pub enum Flow {
     Next,
     /// This request again, once all that is owed has been answered.
     Wait,
+    /// This request again, once the hub has passed this point: it counts subscribers.
+    Settle(u64),
     /// This first: it takes time.
     Job(Job),
 }
@@ -46,6 +49,8 @@ pub enum Job {
     Probe(Bytes),
     /// SUBSCRIBE and its kin.
     Subscribe(Vec<Topic>),
+    /// UNSUBSCRIBE and its kin.
+    Unsubscribe(Family, Vec<Topic>),
     /// MONITOR.
     Monitor,
     /// A blocking command of this id that found nothing in memory.
@@ -66,7 +71,7 @@ impl Core {
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => self.unknown(args, raw),
         };
-        if matches!(flow, Flow::Wait) {
+        if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
         }
         flow
@@ -125,35 +130,44 @@ impl Core {
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss),
             Class::Lane | Class::Admin => {
-                let owed = self.counted(command, args).unwrap_or(Owed::Lane(command.shape(&args)));
+                let (owed, flux) = self.counted(command, args);
+                let waited = std::mem::take(&mut self.settled);
+                if let (Some(number), false) = (flux, waited) {
+                    return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
+                }
                 self.forward(command, raw, owed, Served::Forwarded);
             }
         }
         Flow::Next
     }
 
-    /// Replies that count subscribers: all of ours are one client upstream.
-    fn counted(&self, command: &Command, args: Args<'_>) -> Option<Owed> {
-        let hub = &self.upstream()?.hub;
-        let more = |channel: &[u8], shard: bool| {
-            let (clients, upstream) = hub.receivers(channel, shard);
-            clients as i64 - upstream as i64
+    /// What is owed, and what to wait for first. In replies that count subscribers all of ours are one
+    /// client, which is made good. What is added is decided now: a client whose confirmation was sent
+    /// before now is in it exactly, and one that comes or goes meanwhile may be in it or not.
+    fn counted(&self, command: &Command, args: Args<'_>) -> (Owed, Option<u64>) {
+        let plain = |flux| (Owed::Lane(command.shape(&args)), flux);
+        let Some(Upstream { hub, .. }) = self.upstream() else { return plain(None) };
+        let publish = |shard| {
+            let (more, flux) = hub.more_receivers(&args[1], shard);
+            (Owed::Publish(more), flux)
         };
-        let own = |family: Family, channel: &[u8]| {
-            let topic = Topic { family, name: Bytes::copy_from_slice(channel) };
-            let (clients, upstream) = hub.subscribers(&topic);
-            clients as i64 - upstream as i64
+        let numsub = |family| {
+            let mut last = None;
+            let more = args.skip(2).iter().map(|name| {
+                let (more, flux) =
+                    hub.more_subscribers(&Topic { family, name: Bytes::copy_from_slice(name) });
+                last = last.max(flux);
+                more
+            });
+            (Owed::Numsub(more.collect()), last)
         };
         match command.name {
-            "publish" => Some(Owed::Publish(more(&args[1], false))),
-            "spublish" => Some(Owed::Publish(more(&args[1], true))),
-            "pubsub|numsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Channel, name)).collect()))
-            }
-            "pubsub|shardnumsub" => {
-                Some(Owed::Numsub(args.skip(2).iter().map(|name| own(Family::Shard, name)).collect()))
-            }
-            _ => None,
+            "publish" => publish(false),
+            "spublish" => publish(true),
+            "pubsub|numsub" => numsub(Family::Channel),
+            "pubsub|shardnumsub" => numsub(Family::Shard),
+            "pubsub|numpat" | "pubsub|channels" | "pubsub|shardchannels" => plain(hub.unsettled()),
+            _ => plain(None),
         }
     }
 
@@ -169,6 +183,12 @@ impl Core {
     }
 
     fn unknown(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        if [b"POST".as_slice(), b"Host:"].iter().any(|http| args[0].eq_ignore_ascii_case(http)) {
+            // As Redis does: a browser was made to send this, and commands may be hidden in its body.
+            self.shared.stats.clients.protocol_errors.inc();
+            self.closing = true;
+            return Flow::Next;
+        }
         if !self.authenticated || self.upstream().is_none() {
             return self.reject(UNLISTED, &command::unknown_command_error(&args));
         }
@@ -251,11 +271,11 @@ impl Core {
             return Flow::Job(Job::Exec(Box::new(transaction)));
         }
         let (bytes, swallow) = transaction.block();
-        let selects = transaction.selects;
         let block = Box::new(Block { queued: transaction.queued });
+        // What comes behind depends on the database that the block ends in, and on what of it is
+        // executed here when its reply comes.
+        self.barrier |= block.needs_care();
         self.forward_block(command.id, &bytes, Owed::Exec(block), swallow);
-        // What comes behind depends on the database that the block ends in.
-        self.barrier |= selects;
         Flow::Next
     }
 
@@ -274,6 +294,9 @@ impl Core {
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
+                "info" if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") => {
+                    transaction.push(super::info::UPSTREAM_INFO, Shape::Plain, false);
+                }
                 "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),
@@ -302,6 +325,13 @@ impl Core {
 
     /// Refuses before execution; an open MULTI is spoiled by it.
     pub fn reject(&mut self, id: u16, error: &[u8]) -> Flow {
+        if self.transaction.is_some() && command::by_name(b"exec").is_some_and(|exec| exec.id == id) {
+            // EXEC itself was wrong: that ends the transaction, in words of its own.
+            (self.transaction, self.watching) = (None, None);
+            let why = error.strip_prefix(b"ERR ").unwrap_or(error);
+            self.refuse(id, &[b"EXECABORT Transaction discarded because of: ".as_slice(), why].concat());
+            return Flow::Next;
+        }
         if let Some(transaction) = &mut self.transaction {
             transaction.dirty = true;
         }

@@ -8,12 +8,20 @@ use crate::resp::{Args, Shape};
 use crate::stats::{ExtraSection, InfoContext, MemoryInfo, Served};
 use crate::upstream::{Retry, Status};
 
+/// What is sent for `INFO upstream`.
+pub(super) const UPSTREAM_INFO: &[u8] = b"*1\r\n$4\r\nINFO\r\n";
+
 impl Core {
     /// INFO, with sections or without; `INFO upstream` is Redis's own, verbatim.
     pub(super) fn info(&mut self, command: &Command, args: Args<'_>, _raw: &[u8]) -> Flow {
         if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") && self.upstream().is_some() {
-            let raw = b"*1\r\n$4\r\nINFO\r\n";
-            self.forward_as(command.id, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Once);
+            self.forward_as(
+                command.id,
+                UPSTREAM_INFO,
+                Owed::Lane(Shape::Plain),
+                Served::Forwarded,
+                Retry::Once,
+            );
             return Flow::Next;
         }
         let sections: Vec<&[u8]> = args.skip(1).iter().collect();

@@ -2,9 +2,10 @@
 //! Everything owed to the client has been answered when a job begins.
 
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::core::Core;
 use super::dispatch::Job;
@@ -30,6 +31,7 @@ impl Session {
             Job::Exec(transaction) => self.exec_pinned(*transaction).await,
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
+            Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
             Job::Monitor => self.monitor().await,
             Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
@@ -302,7 +304,28 @@ impl Session {
                 return self.refuse_job(command, &error);
             }
         };
-        match self.stream_to(&mut pinned).await {
+        while let Some(part) = self.next_part() {
+            match self.send_pinned(&mut pinned, &part.bytes).await {
+                Ok(()) if part.last => return self.finish_stream(pinned, command).await,
+                Ok(()) => self.read_part().await?,
+                Err(broken) if part.last => return self.broken(pinned, broken, command),
+                Err(Broken::Session(end)) => return Err(end),
+                Err(Broken::Upstream(error)) => {
+                    // Half a request is never executed. The other half must not be taken for commands.
+                    tracing::debug!(%error, "connection lost within a request");
+                    drop(pinned);
+                    self.read_part().await?;
+                    self.swallow_request().await?;
+                    self.core.refuse(command, Loss::NotSent.message().as_bytes());
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish_stream(&mut self, mut pinned: Pinned, command: u16) -> Result<(), End> {
+        match self.relay(&mut pinned, self.reply_timeout(Cause::Bulk)).await {
             Ok(failed) => {
                 self.count_pinned(command, failed);
                 pinned.release();
@@ -312,46 +335,53 @@ impl Session {
         }
     }
 
-    async fn stream_to(&mut self, pinned: &mut Pinned) -> Result<bool, Broken> {
-        while !self.stream_some(Some(&mut *pinned)).await? {}
-        self.relay(pinned, self.reply_timeout(Cause::Bulk)).await
-    }
-
     /// Reads the rest of a request that cannot be sent, without keeping it.
     async fn swallow_request(&mut self) -> Result<(), End> {
-        loop {
-            match self.stream_some(None).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(Broken::Session(end)) => return Err(end),
-                Err(Broken::Upstream(_)) => return Err(End::Left),
-            }
+        while let Some(part) = self.next_part()
+            && !part.last
+        {
+            self.read_part().await?;
         }
+        Ok(())
     }
 
-    /// Passes on what has been read, then reads more. True when the request is complete.
-    async fn stream_some(&mut self, pinned: Option<&mut Pinned>) -> Result<bool, Broken> {
-        let streamed = match self.parser.stream(&self.read) {
-            Ok(streamed) => streamed,
+    /// What has been read of the large request. None if it is malformed: the client has been told so,
+    /// and is closed.
+    fn next_part(&mut self) -> Option<Part> {
+        match self.parser.stream(&self.read) {
+            Ok(streamed) => Some(Part { bytes: self.read.split_to(streamed.consumed), last: streamed.done }),
             Err(error) => {
+                self.core.shared.stats.clients.protocol_errors.inc();
                 error.write_reply(&mut self.core.out.tail);
                 self.core.closing = true;
                 self.read.clear();
-                return Err(Broken::Session(End::Left));
-            }
-        };
-        let part = self.read.split_to(streamed.consumed);
-        if let Some(pinned) = pinned {
-            self.send_pinned(pinned, &part).await?;
-        }
-        if !streamed.done {
-            poll_fn(|cx| self.poll_read(cx)).await?;
-            if self.eof {
-                return Err(Broken::Session(End::Left));
+                None
             }
         }
-        Ok(streamed.done)
     }
+
+    /// Reads more of the large request, and does what others want of the session meanwhile.
+    async fn read_part(&mut self) -> Result<(), End> {
+        let before = self.read.len();
+        poll_fn(|cx| -> Poll<Result<(), End>> {
+            self.poll_client(cx)?;
+            let more = self.read.len() > before || self.eof;
+            if more || self.core.client.inbox.poll_ready(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending
+        })
+        .await?;
+        self.look_after_client()?;
+        if self.eof || self.core.closing { Err(End::Left) } else { Ok(()) }
+    }
+}
+
+/// A piece of a large request.
+struct Part {
+    bytes: BytesMut,
+    /// The request is complete with it.
+    last: bool,
 }
 
 impl Core {

@@ -56,9 +56,12 @@ impl Core {
         let outer = std::mem::take(&mut self.out);
         let mute = std::mem::replace(&mut self.mute, Mute::No);
         let slots = std::mem::take(&mut self.slots);
+        let sent = self.batch.mark();
         if !matches!(self.local(command, *args, b""), Flow::Next) || self.out.is_empty() {
             Writer::new(&mut self.out.tail, self.proto).error("ERR nearcache: not possible inside MULTI");
         }
+        // What would have been asked of the upstream now has no slot that its reply could go to.
+        self.batch.rewind(sent);
         out.extend_from_slice(&self.out.tail);
         self.slots = slots;
         self.mute = mute;
@@ -96,19 +99,20 @@ impl Core {
                 None => return self.error(id, b"ERR Protocol version is not an integer or out of range"),
             };
         }
-        let mut credentials = None;
-        let mut name = None;
+        // Each option takes effect when it is met, whatever is wrong with those behind it.
         let mut i = 2;
         while i < args.len() {
             let more = args.len() - i - 1;
             if args[i].eq_ignore_ascii_case(b"AUTH") && more >= 2 {
-                credentials = Some((&args[i + 1], &args[i + 2]));
+                if !self.authenticate(&args[i + 1], &args[i + 2]) {
+                    return self.error(id, WRONG_PASSWORD);
+                }
                 i += 3;
             } else if args[i].eq_ignore_ascii_case(b"SETNAME") && more >= 1 {
                 if !valid_name(&args[i + 1]) {
                     return self.error(id, BAD_NAME);
                 }
-                name = Some(args[i + 1].to_vec());
+                self.client.words.lock().name = args[i + 1].to_vec();
                 i += 2;
             } else {
                 let text = format!("ERR Syntax error in HELLO option '{}'", quoted(&args[i]));
@@ -116,16 +120,8 @@ impl Core {
                 return Flow::Next;
             }
         }
-        if let Some((user, password)) = credentials
-            && !self.authenticate(user, password)
-        {
-            return self.error(id, WRONG_PASSWORD);
-        }
         if !self.authenticated {
             return self.error(id, HELLO_NOAUTH);
-        }
-        if let Some(name) = name {
-            self.client.words.lock().name = name;
         }
         self.set_proto(proto);
         self.greet(id);
@@ -223,7 +219,7 @@ impl Core {
     pub fn unsubscribe_all(&mut self) {
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
-                upstream.hub.unsubscribe(&topic, self.client.id);
+                upstream.hub.remove(&topic, self.client.id);
             } else {
                 self.shared.bus.unsubscribe(&topic, self.client.id, &self.shared.stats);
             }
@@ -313,7 +309,7 @@ pub const BAD_NAME: &[u8] = b"ERR Client names cannot contain spaces, newlines o
 const WRONG_PASSWORD: &[u8] = b"WRONGPASS invalid username-password pair or user is disabled.";
 const HELLO_NOAUTH: &[u8] =
     b"NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
 version at the same time";
 
 /// True for printable ASCII without spaces: Redis's rule for names.

@@ -138,6 +138,9 @@ impl Session {
                 break end;
             }
         };
+        if let End::Closed(Close::SlowSubscriber) = end {
+            self.core.shared.stats.pubsub.subscribers_dropped.inc();
+        }
         self.core.unsubscribe_all();
         self.core.shared.buffers.change(self.charged, 0);
         end
@@ -256,6 +259,12 @@ impl Session {
                             self.hold();
                             break;
                         }
+                        Flow::Settle(number) => {
+                            self.read.advance(std::mem::take(&mut at));
+                            self.core.end();
+                            Box::pin(self.settle(number)).await?;
+                            self.core.begin();
+                        }
                         Flow::Job(job) => {
                             self.read.advance(at + len);
                             at = 0;
@@ -268,17 +277,9 @@ impl Session {
                 }
                 Ok(Parsed::Incomplete) => {
                     self.read.advance(std::mem::take(&mut at));
-                    if !self.is_bulk()? {
+                    if !self.go_on_with_part().await? {
                         break;
                     }
-                    if !self.core.slots.is_empty() {
-                        self.core.barrier = true;
-                        self.held = true;
-                        break;
-                    }
-                    self.core.end();
-                    Box::pin(self.stream_request()).await?;
-                    self.core.begin();
                 }
                 Err(error) => {
                     self.core.shared.stats.clients.protocol_errors.inc();
@@ -294,6 +295,23 @@ impl Session {
         self.core.end();
         self.core.client.query_bytes.store(self.read.len(), Relaxed);
         Ok(())
+    }
+
+    /// Part of a request has been read. A large one is passed on from here, over a connection of its own;
+    /// true if it has been, and the next request may be executed.
+    async fn go_on_with_part(&mut self) -> Result<bool, End> {
+        if !self.is_bulk()? {
+            return Ok(false);
+        }
+        if !self.core.slots.is_empty() {
+            self.core.barrier = true;
+            self.held = true;
+            return Ok(false);
+        }
+        self.core.end();
+        Box::pin(self.stream_request()).await?;
+        self.core.begin();
+        Ok(true)
     }
 
     /// The request in hand waits: for all that is owed, or for the end of a pause.

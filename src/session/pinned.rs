@@ -49,16 +49,28 @@ pub(super) enum Woken {
 impl Session {
     /// Writes a request. The client is not watched meanwhile: Redis reads requests without delay.
     pub(super) async fn send_pinned(&mut self, pinned: &mut Pinned, raw: &[u8]) -> Result<(), Broken> {
-        pinned.wire.stream.write_all(raw).await?;
-        pinned.wire.stream.flush().await?;
-        Ok(())
+        let write = async {
+            pinned.wire.stream.write_all(raw).await?;
+            pinned.wire.stream.flush().await
+        };
+        // Silence while we wait for a reply and while we wait for room are the same silence.
+        match tokio::time::timeout(self.upstream_patience(), write).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Broken::Upstream(WireError::Closed)),
+        }
     }
 
-    /// Reads one reply and drops it: `+OK`, `+QUEUED`.
+    /// Reads one reply that does not wait by design (`+OK`, `+QUEUED`, EXEC's), and hands it over.
     pub(super) async fn skip_reply(&mut self, pinned: &mut Pinned) -> Result<Bytes, Broken> {
         let mut whole = Vec::new();
-        self.receive(pinned, None, &mut |_, chunk| whole.extend_from_slice(chunk)).await?;
+        let limit = Some(self.upstream_patience());
+        self.receive(pinned, limit, &mut |_, chunk| whole.extend_from_slice(chunk)).await?;
         Ok(whole.into())
+    }
+
+    /// How long the upstream may be silent.
+    pub(super) fn upstream_patience(&self) -> Duration {
+        self.core.settings.upstream.as_ref().map_or(Duration::MAX, |upstream| upstream.reply_timeout)
     }
 
     /// Passes one reply on to the client, behind a fence. True if it was an error.
@@ -119,6 +131,10 @@ impl Session {
                     }
                 }
             }
+            let limit = match pinned.cause {
+                Cause::Unknown if self.eof => Some(self.upstream_patience()),
+                _ => limit,
+            };
             let wait = poll_fn(|cx| self.poll_pinned(pinned, cx));
             let woken = match limit {
                 Some(limit) => tokio::time::timeout(limit, wait)
@@ -138,13 +154,19 @@ impl Session {
         pinned: &mut Pinned,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Woken, Broken>> {
+        let ended_before = self.eof;
         self.poll_client(cx)?;
         // Who waits for something that may never come is gone when its client is; other replies are
         // still delivered to a client that has only closed its sending side.
         if (self.eof || self.core.closing)
-            && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown)
+            && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor)
         {
             return Poll::Ready(Err(End::Left.into()));
+        }
+        // Mostly an error that comes at once, but it could be a module's command that blocks: from now
+        // on the wait has a limit.
+        if self.eof && !ended_before && pinned.cause == Cause::Unknown {
+            return Poll::Ready(Ok(Woken::Client));
         }
         if self.core.out.len() < MAX_UNWRITTEN
             && let Poll::Ready(read) = pinned.wire.poll_fill(cx)
@@ -173,7 +195,8 @@ impl Session {
         while !self.eof && self.read.len() < MAX_READ_AHEAD {
             // Its next requests wait here; what matters now is whether it is still there.
             match self.poll_read(cx) {
-                Poll::Ready(Ok(())) if self.eof => return Ok(()),
+                // Whether that ends the session depends on what it waits for.
+                Poll::Ready(_) if self.eof => return Ok(()),
                 Poll::Ready(result) => result?,
                 Poll::Pending => break,
             }

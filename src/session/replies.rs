@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::core::Core;
 use super::slots::{Owed, Slot};
 use super::transaction::{Block, Queued};
+use crate::command;
 use crate::resp::{Cursor, Kind, Proto, Shape, Writer, render_resp2, render_resp2_exec};
 use crate::upstream::{Close, Event, Loss};
 
@@ -51,9 +52,13 @@ impl Core {
     /// No reply will come for this slot.
     pub fn lost(&mut self, seq: u64, loss: Loss) {
         let failover = &self.shared.stats.failover;
+        let command = self.slots.get_mut(seq).and_then(|slot| command::by_id(slot.command));
         match loss {
             Loss::Uncertain => failover.uncertain_writes.inc(),
             Loss::ReadLost => failover.refused_reads.inc(),
+            Loss::NotSent if command.is_some_and(|command| !command.is_write()) => {
+                failover.refused_reads.inc()
+            }
             Loss::NotSent => failover.refused_writes.inc(),
             Loss::NoSuchDatabase => {}
         }

@@ -1,6 +1,7 @@
 //! SUBSCRIBE and its kin: the client's list of topics, kept here; the subscriptions, in the hub.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use super::{End, Session};
 use crate::command::{self, Command};
 use crate::resp::{Args, Writer};
 use crate::stats::{Served, UNLISTED};
-use crate::upstream::{Family, Standing, Topic};
+use crate::upstream::{Family, Hub, Topic};
 
 impl Core {
     /// Executes a command of class PubSub.
@@ -32,31 +33,7 @@ impl Core {
         if topics.is_empty() {
             topics = self.topics.iter().filter(|topic| topic.family == family).cloned().collect();
         }
-        self.unsubscribe(command.id, family, topics);
-        Flow::Next
-    }
-
-    fn unsubscribe(&mut self, id: u16, family: Family, topics: Vec<Topic>) {
-        let client = self.client.id;
-        let none = topics.is_empty();
-        let mut counts = Vec::with_capacity(topics.len());
-        for topic in &topics {
-            self.topics.retain(|other| other != topic);
-            if let Some(upstream) = self.upstream() {
-                upstream.hub.unsubscribe(topic, client);
-            }
-            counts.push(self.topic_count(family));
-        }
-        self.count_topics();
-        let left = self.topic_count(family);
-        self.answer(id, Served::Local, |writer| {
-            if none {
-                announce(writer, family.unsubscribe(), None, left);
-            }
-            for (topic, count) in topics.iter().zip(counts) {
-                announce(writer, family.unsubscribe(), Some(&topic.name), count);
-            }
-        });
+        self.job(Job::Unsubscribe(family, topics))
     }
 
     /// The count that confirmations show: channels and patterns together, shard channels apart.
@@ -84,24 +61,82 @@ impl Session {
         let Some(family) = topics.first().map(|topic| topic.family) else { return Ok(()) };
         let id = command::by_name(family.subscribe().as_bytes()).map_or(UNLISTED, |command| command.id);
         let client = self.core.client.id;
-        let inbox = self.core.client.inbox.clone();
-        let Some(upstream) = &self.core.shared.upstream else { return Ok(()) };
-        let hub = upstream.hub.clone();
+        let Some(hub) = self.hub() else { return Ok(()) };
         for topic in &topics {
-            hub.subscribe(topic, client, &inbox);
+            hub.subscribe(topic, client, &self.core.client.inbox);
         }
-        let patience = self
-            .core
-            .settings
-            .upstream
-            .as_ref()
-            .map(|up| up.down_after + up.connect_timeout)
-            .unwrap_or_default();
-        let settled = poll_fn(|cx| {
+        let settled = self.until(|_| hub.settled(&topics, client)).await;
+        let refused = topics.iter().find_map(|topic| hub.refusal(topic));
+        if !matches!(settled, Ok(true)) || refused.is_some() {
+            for topic in topics.iter().filter(|topic| !self.core.topics.contains(topic)) {
+                hub.remove(topic, client);
+            }
+            settled?;
+            let unreachable = "MASTERDOWN upstream is unreachable; not subscribed";
+            self.core.refuse(id, refused.as_deref().unwrap_or(unreachable).as_bytes());
+            return Ok(());
+        }
+        for topic in topics {
+            if !self.core.topics.contains(&topic) {
+                self.core.topics.push(topic.clone());
+            }
+            let count = self.core.topic_count(family);
+            let (verb, name) = (family.subscribe(), Some(&topic.name[..]));
+            self.core.answer(id, Served::Local, |writer| announce(writer, verb, name, count));
+        }
+        self.core.count_topics();
+        Ok(())
+    }
+
+    /// Ends subscriptions, and confirms once the upstream has: what was published before arrives before
+    /// the confirmation, and nobody counts the client after it.
+    pub(super) async fn unsubscribe(&mut self, family: Family, topics: Vec<Topic>) -> Result<(), End> {
+        let id = command::by_name(family.unsubscribe().as_bytes()).map_or(UNLISTED, |command| command.id);
+        let client = self.core.client.id;
+        let Some(hub) = self.hub() else { return Ok(()) };
+        topics.iter().for_each(|topic| hub.unsubscribe(topic, client));
+        if !self.until(|_| hub.settled(&topics, client)).await? {
+            // The upstream is silent; no message will come from it either.
+            topics.iter().for_each(|topic| hub.remove(topic, client));
+        }
+        self.look_after_client()?;
+        let verb = family.unsubscribe();
+        for topic in &topics {
+            self.core.topics.retain(|other| other != topic);
+            let count = self.core.topic_count(family);
+            self.core.answer(id, Served::Local, |writer| announce(writer, verb, Some(&topic.name), count));
+        }
+        if topics.is_empty() {
+            let count = self.core.topic_count(family);
+            self.core.answer(id, Served::Local, |writer| announce(writer, verb, None, count));
+        }
+        self.core.count_topics();
+        Ok(())
+    }
+
+    /// Waits until subscriptions that were changing have been settled, so that subscribers can be
+    /// counted. Once only: whoever else comes and goes meanwhile must not hold up a publisher for ever.
+    pub(super) async fn settle(&mut self, number: u64) -> Result<(), End> {
+        let Some(hub) = self.hub() else { return Ok(()) };
+        self.until(|session| hub.passed(number, &session.core.client.inbox)).await?;
+        self.core.settled = true;
+        Ok(())
+    }
+
+    fn hub(&self) -> Option<Arc<Hub>> {
+        self.core.upstream().map(|upstream| Arc::clone(&upstream.hub))
+    }
+
+    /// Waits for something that the hub nudges us for; false if it takes too long.
+    async fn until(&mut self, mut done: impl FnMut(&Session) -> bool) -> Result<bool, End> {
+        let upstream = self.core.settings.upstream.as_ref();
+        let patience = upstream.map(|up| up.down_after + up.connect_timeout).unwrap_or_default();
+        let inbox = Arc::clone(&self.core.client.inbox);
+        let waiting = poll_fn(|cx| {
             // Registered first: what settles after the look is noticed by the nudge.
             let nudged = inbox.poll_nudge(cx).is_ready();
-            if topics.iter().all(|topic| hub.standing(topic) != Standing::Waiting) {
-                return Poll::Ready(Ok(()));
+            if done(self) {
+                return Poll::Ready(Ok(true));
             }
             if let Some(close) = inbox.closed() {
                 return Poll::Ready(Err(End::Closed(close)));
@@ -114,38 +149,6 @@ impl Session {
                 Err(end) => Poll::Ready(Err(end)),
             }
         });
-        let in_time = match tokio::time::timeout(patience, settled).await {
-            Ok(result) => result.map(|()| true),
-            Err(_) => Ok(false),
-        };
-        if !matches!(in_time, Ok(true)) {
-            topics.iter().filter(|topic| !self.core.topics.contains(topic)).for_each(|topic| {
-                hub.unsubscribe(topic, client);
-            });
-            in_time?;
-            self.core.refuse(id, b"MASTERDOWN upstream is unreachable; not subscribed");
-            return Ok(());
-        }
-        for topic in topics {
-            self.confirm(id, topic);
-        }
-        self.core.count_topics();
-        Ok(())
-    }
-
-    fn confirm(&mut self, id: u16, topic: Topic) {
-        let Some(upstream) = &self.core.shared.upstream else { return };
-        let hub = upstream.hub.clone();
-        if let Standing::Refused(text) = hub.standing(&topic) {
-            hub.unsubscribe(&topic, self.core.client.id);
-            self.core.refuse(id, text.as_bytes());
-            return;
-        }
-        if !self.core.topics.contains(&topic) {
-            self.core.topics.push(topic.clone());
-        }
-        let count = self.core.topic_count(topic.family);
-        let verb = topic.family.subscribe();
-        self.core.answer(id, Served::Local, |writer| announce(writer, verb, Some(&topic.name), count));
+        tokio::time::timeout(patience, waiting).await.unwrap_or(Ok(false))
     }
 }

@@ -5,7 +5,6 @@
 //! anew; what was published meanwhile is lost, as it is for any client of Redis that reconnects, and
 //! `pubsub_resubscribes` counts it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::handshake::greet;
 use super::inbox::{Delivered, Event, Inbox};
 use super::node::{Node, OpenError};
 use super::queue::Batch;
+use super::topics::{Ask, Family, Topic, Topics};
 use super::wire::{Wire, WireError, encode};
 use crate::clock::Clock;
 use crate::resp::{Cursor, Kind, Proto, frame_len};
@@ -31,176 +31,86 @@ const MAX_WAITING: usize = 32 << 20;
 /// Pause between attempts to connect while somebody is subscribed.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
-/// The three families of subscriptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// SUBSCRIBE
-    Channel,
-    /// PSUBSCRIBE
-    Pattern,
-    /// SSUBSCRIBE
-    Shard,
-}
-
-impl Family {
-    /// The command that subscribes, as Redis writes it in confirmations.
-    pub fn subscribe(self) -> &'static str {
-        match self {
-            Family::Channel => "subscribe",
-            Family::Pattern => "psubscribe",
-            Family::Shard => "ssubscribe",
-        }
-    }
-
-    /// The command that ends it.
-    pub fn unsubscribe(self) -> &'static str {
-        match self {
-            Family::Channel => "unsubscribe",
-            Family::Pattern => "punsubscribe",
-            Family::Shard => "sunsubscribe",
-        }
-    }
-}
-
-/// What can be subscribed to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Topic {
-    /// Channel, pattern or shard channel.
-    pub family: Family,
-    /// Its name.
-    pub name: Bytes,
-}
-
-/// How a subscription stands upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Asked for, not confirmed.
-    Waiting,
-    /// Confirmed: messages arrive.
-    Active,
-    /// Refused with this error.
-    Refused(String),
-}
-
 /// All subscriptions of one upstream node.
 pub struct Hub {
     node: Arc<Node>,
-    state: Mutex<State>,
+    topics: Mutex<Topics>,
     /// Something is to be sent, or the first subscriber has come.
     work: Notify,
     stats: Arc<Stats>,
     clock: Clock,
 }
 
-#[derive(Default)]
-struct State {
-    topics: HashMap<Topic, Subscription>,
-    /// Requests not sent yet: (subscribe or unsubscribe, topic, generation).
-    unsent: VecDeque<(bool, Topic, u64)>,
-    /// Tells a subscription from an earlier one to the same topic, whose confirmation may be late.
-    generation: u64,
-}
-
-struct Subscription {
-    generation: u64,
-    standing: Standing,
-    subscribers: Vec<(u64, Arc<Inbox>)>,
-}
-
 impl Hub {
     /// A hub without subscriptions; `run` serves it.
     pub fn new(node: Arc<Node>, stats: Arc<Stats>, clock: Clock) -> Arc<Self> {
-        Arc::new(Hub { node, state: Mutex::default(), work: Notify::new(), stats, clock })
+        Arc::new(Hub { node, topics: Mutex::default(), work: Notify::new(), stats, clock })
     }
 
-    /// Subscribes a client. It is nudged when the standing changes.
-    pub fn subscribe(&self, topic: &Topic, client: u64, inbox: &Arc<Inbox>) -> Standing {
-        let mut state = self.state.lock();
-        state.generation += 1;
-        let generation = state.generation;
-        if let Some(subscription) = state.topics.get_mut(topic) {
-            if !subscription.subscribers.iter().any(|(id, _)| *id == client) {
-                subscription.subscribers.push((client, Arc::clone(inbox)));
-            }
-            return subscription.standing.clone();
-        }
-        let subscribers = vec![(client, Arc::clone(inbox))];
-        let subscription = Subscription { generation, standing: Standing::Waiting, subscribers };
-        state.topics.insert(topic.clone(), subscription);
-        state.unsent.push_back((true, topic.clone(), generation));
-        self.count(&state);
-        drop(state);
-        self.work.notify_one();
-        Standing::Waiting
+    /// Begins to subscribe a client, which is nudged when that is settled.
+    pub fn subscribe(&self, topic: &Topic, client: u64, inbox: &Arc<Inbox>) {
+        self.change(|topics| topics.join(topic, client, inbox));
     }
 
-    /// Ends a client's subscription; the last one's end is told upstream.
+    /// Begins to end a client's subscription. It receives until that is settled, and is nudged then.
     pub fn unsubscribe(&self, topic: &Topic, client: u64) {
-        let mut state = self.state.lock();
-        let Some(subscription) = state.topics.get_mut(topic) else { return };
-        subscription.subscribers.retain(|(id, _)| *id != client);
-        if !subscription.subscribers.is_empty() {
-            return;
-        }
-        state.topics.remove(topic);
-        state.unsent.push_back((false, topic.clone(), 0));
-        self.count(&state);
-        drop(state);
+        self.change(|topics| topics.leave(topic, client));
+    }
+
+    /// Ends a client's subscription at once: the client is gone, or has given up.
+    pub fn remove(&self, topic: &Topic, client: u64) {
+        self.change(|topics| topics.remove(topic, client));
+    }
+
+    /// Ends all subscriptions of a client at once.
+    pub fn remove_all(&self, client: u64) {
+        self.change(|topics| topics.remove_all(client));
+    }
+
+    /// True when none of these waits to begin or to end for the client.
+    pub fn settled(&self, topics: &[Topic], client: u64) -> bool {
+        let state = self.topics.lock();
+        topics.iter().all(|topic| state.settled(topic, client))
+    }
+
+    /// The error with which Redis refused a subscription.
+    pub fn refusal(&self, topic: &Topic) -> Option<String> {
+        self.topics.lock().refusal(topic)
+    }
+
+    /// How many more clients get a message to this channel than Redis counts; and what to wait for, with
+    /// `passed`, if that cannot be said exactly now.
+    pub fn more_receivers(&self, channel: &[u8], shard: bool) -> (i64, Option<u64>) {
+        self.topics.lock().more_receivers(channel, shard)
+    }
+
+    /// The same for the subscribers of one topic.
+    pub fn more_subscribers(&self, topic: &Topic) -> (i64, Option<u64>) {
+        self.topics.lock().more_subscribers(topic)
+    }
+
+    /// What to wait for if Redis's list of topics may be out of date now.
+    pub fn unsettled(&self) -> Option<u64> {
+        self.topics.lock().unsettled()
+    }
+
+    /// Whether that is over; `inbox` is nudged when it is.
+    pub fn passed(&self, number: u64, inbox: &Arc<Inbox>) -> bool {
+        self.topics.lock().passed(number, inbox)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Topics)) {
+        let mut topics = self.topics.lock();
+        change(&mut topics);
+        self.count(&topics);
+        drop(topics);
         self.work.notify_one();
     }
 
-    /// Ends all subscriptions of a client.
-    pub fn leave(&self, client: u64) {
-        let topics: Vec<Topic> = {
-            let state = self.state.lock();
-            let of_client =
-                |subscription: &Subscription| subscription.subscribers.iter().any(|(id, _)| *id == client);
-            state.topics.iter().filter(|(_, sub)| of_client(sub)).map(|(topic, _)| topic.clone()).collect()
-        };
-        topics.iter().for_each(|topic| self.unsubscribe(topic, client));
-    }
-
-    /// How a subscription stands.
-    pub fn standing(&self, topic: &Topic) -> Standing {
-        let state = self.state.lock();
-        state.topics.get(topic).map_or(Standing::Waiting, |subscription| subscription.standing.clone())
-    }
-
-    /// How many clients of this proxy are subscribed to a topic, and whether the proxy's one
-    /// connection counts upstream for it.
-    pub fn subscribers(&self, topic: &Topic) -> (usize, usize) {
-        let state = self.state.lock();
-        state.topics.get(topic).map_or((0, 0), |subscription| {
-            (subscription.subscribers.len(), usize::from(subscription.standing == Standing::Active))
-        })
-    }
-
-    /// What PUBLISH to this channel counts here and upstream: (clients of ours that get the message,
-    /// times that our one connection gets it).
-    pub fn receivers(&self, channel: &[u8], shard: bool) -> (usize, usize) {
-        let family = if shard { Family::Shard } else { Family::Channel };
-        let (mut clients, mut upstream) =
-            self.subscribers(&Topic { family, name: Bytes::copy_from_slice(channel) });
-        if shard {
-            return (clients, upstream);
-        }
-        let state = self.state.lock();
-        for (topic, subscription) in &state.topics {
-            if topic.family == Family::Pattern
-                && subscription.standing == Standing::Active
-                && crate::store::glob_match(&topic.name, channel)
-            {
-                clients += subscription.subscribers.len();
-                upstream += 1;
-            }
-        }
-        (clients, upstream)
-    }
-
-    fn count(&self, state: &State) {
-        let patterns = state.topics.keys().filter(|topic| topic.family == Family::Pattern).count();
+    fn count(&self, topics: &Topics) {
+        let (channels, patterns) = topics.count();
+        self.stats.pubsub.channels.set(channels as u64);
         self.stats.pubsub.patterns.set(patterns as u64);
-        self.stats.pubsub.channels.set((state.topics.len() - patterns) as u64);
     }
 
     // === the task ===
@@ -209,7 +119,7 @@ impl Hub {
     pub async fn run(self: Arc<Self>) {
         let mut connected_before = false;
         loop {
-            while self.state.lock().topics.is_empty() {
+            while self.topics.lock().is_empty() {
                 self.work.notified().await;
                 connected_before = false;
             }
@@ -220,7 +130,9 @@ impl Hub {
                         info!("subscribed anew; messages published meanwhile were lost");
                     }
                     connected_before = true;
+                    self.topics.lock().connected();
                     let error = Feed::new(&self, wire).serve().await;
+                    self.change(Topics::lost);
                     warn!(%error, "subscription connection lost");
                 }
                 Err(error) => {
@@ -228,7 +140,6 @@ impl Hub {
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
             }
-            self.lost();
         }
     }
 
@@ -242,37 +153,10 @@ impl Hub {
         Ok(wire)
     }
 
-    /// The connection is gone: every topic has to be asked for again.
-    fn lost(&self) {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        state.unsent.clear();
-        for (topic, subscription) in &mut state.topics {
-            subscription.standing = Standing::Waiting;
-            state.generation += 1;
-            subscription.generation = state.generation;
-            state.unsent.push_back((true, topic.clone(), state.generation));
-        }
-    }
-
-    /// A confirmation, or a refusal, of one subscription has come.
-    fn settle(&self, topic: &Topic, generation: u64, standing: Standing) {
-        let mut state = self.state.lock();
-        if let Some(subscription) = state.topics.get_mut(topic)
-            && subscription.generation == generation
-        {
-            subscription.standing = standing;
-            subscription.subscribers.iter().for_each(|(_, inbox)| inbox.nudge());
-        }
-    }
-
     /// Hands a message to every subscriber of its topic.
     fn fan_out(&self, topic: &Topic, message: Bytes) {
-        let subscribers = match self.state.lock().topics.get(topic) {
-            Some(subscription) => subscription.subscribers.clone(),
-            None => return,
-        };
-        for (_, inbox) in &subscribers {
+        let receivers = self.topics.lock().receivers(topic);
+        for inbox in &receivers {
             if inbox.message(message.clone(), MAX_WAITING) {
                 self.stats.pubsub.deliveries.inc();
             }
@@ -284,8 +168,6 @@ impl Hub {
 struct Feed<'a> {
     hub: &'a Hub,
     wire: Wire,
-    /// Subscriptions asked for and not confirmed, in the order asked.
-    asked: VecDeque<(Topic, u64)>,
     /// Where the lane answers our fences.
     inbox: Arc<Inbox>,
     fences: u64,
@@ -293,7 +175,7 @@ struct Feed<'a> {
 
 impl<'a> Feed<'a> {
     fn new(hub: &'a Hub, wire: Wire) -> Self {
-        Feed { hub, wire, asked: VecDeque::new(), inbox: Inbox::new(), fences: 0 }
+        Feed { hub, wire, inbox: Inbox::new(), fences: 0 }
     }
 
     async fn serve(mut self) -> WireError {
@@ -325,13 +207,16 @@ impl<'a> Feed<'a> {
     async fn send(&mut self) -> Result<(), WireError> {
         let mut out = BytesMut::new();
         {
-            let mut state = self.hub.state.lock();
-            for (subscribe, topic, generation) in state.unsent.drain(..) {
-                let family = topic.family;
-                let verb = if subscribe { family.subscribe() } else { family.unsubscribe() };
-                encode(&[verb.as_bytes(), &topic.name], &mut out);
-                if subscribe {
-                    self.asked.push_back((topic, generation));
+            let mut topics = self.hub.topics.lock();
+            while let Some(ask) = topics.send() {
+                match ask {
+                    Ask::Subscribe(topic) => {
+                        encode(&[topic.family.subscribe().as_bytes(), &topic.name], &mut out)
+                    }
+                    Ask::Unsubscribe(topic) => {
+                        encode(&[topic.family.unsubscribe().as_bytes(), &topic.name], &mut out)
+                    }
+                    Ask::Ping(_) => encode(&[b"PING"], &mut out),
                 }
             }
         }
@@ -342,10 +227,11 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// PING, answered within the same time; messages that come first are kept for later.
+    /// PING; something must come within the same time.
     async fn ping(&mut self) -> Result<(), WireError> {
         let target = self.hub.node.target.load_full();
-        self.wire.send(&[&[b"PING"]]).await?;
+        self.hub.topics.lock().ping();
+        self.send().await?;
         let read =
             tokio::time::timeout(target.reply_timeout, std::future::poll_fn(|cx| self.wire.poll_fill(cx)));
         match read.await {
@@ -355,38 +241,40 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Applies everything complete that was read: confirmations at once, messages behind a fence.
+    /// Applies everything complete that was read, in its order: what came before an answer is for those
+    /// who were subscribed before it. If there are messages, all of it happens behind a fence.
     async fn apply(&mut self) -> Result<(), WireError> {
-        let mut messages = Vec::new();
+        let mut frames = Vec::new();
+        let mut messages = 0;
         while let Some(len) = frame_len(&self.wire.read)? {
             let frame = self.wire.read.split_to(len).freeze();
-            match sort(&frame) {
-                Sorted::Message(topic) => messages.push((topic, frame)),
-                Sorted::Confirmed(topic) => self.confirmed(topic),
-                Sorted::Error(text) => self.refused(text),
+            let sorted = sort(&frame);
+            messages += u64::from(matches!(sorted, Sorted::Message(_)));
+            frames.push((sorted, frame));
+        }
+        if messages > 0 {
+            self.hub.stats.pubsub.messages.add(messages);
+            self.fence().await;
+        }
+        for (sorted, frame) in frames {
+            match sorted {
+                Sorted::Message(topic) => self.hub.fan_out(&topic, as_push(frame)),
+                Sorted::Answer(ask) => self.answered(&ask),
+                Sorted::Error(text) => self.hub.change(|topics| topics.answer(Some(text))),
                 Sorted::Other => {}
             }
-        }
-        if !messages.is_empty() {
-            self.hub.stats.pubsub.messages.add(messages.len() as u64);
-            self.fence().await;
-            messages.into_iter().for_each(|(topic, frame)| self.hub.fan_out(&topic, as_push(frame)));
         }
         Ok(())
     }
 
-    fn confirmed(&mut self, topic: Topic) {
-        if self.asked.front().is_some_and(|(asked, _)| *asked == topic)
-            && let Some((topic, generation)) = self.asked.pop_front()
-        {
-            self.hub.settle(&topic, generation, Standing::Active);
-        }
-    }
-
-    fn refused(&mut self, text: String) {
-        if let Some((topic, generation)) = self.asked.pop_front() {
-            self.hub.settle(&topic, generation, Standing::Refused(text));
-        }
+    /// Redis also ends subscriptions by itself, when a slot moves or a permission is taken away; what
+    /// does not answer the oldest request is not an answer.
+    fn answered(&self, answer: &Ask) {
+        self.hub.change(|topics| match (topics.expected(), answer) {
+            (Some(Ask::Ping(_)), Ask::Ping(_)) => topics.answer(None),
+            (Some(expected), answer) if expected == answer => topics.answer(None),
+            _ => {}
+        });
     }
 
     /// Waits until everything that the upstream had executed before now has been applied to L1. A
@@ -413,7 +301,7 @@ impl<'a> Feed<'a> {
 /// What arrived on the subscription connection.
 enum Sorted {
     Message(Topic),
-    Confirmed(Topic),
+    Answer(Ask),
     Error(String),
     Other,
 }
@@ -427,21 +315,25 @@ fn sort(frame: &Bytes) -> Sorted {
     };
     match frame.first() {
         Some(b'-') => return Sorted::Error(String::from_utf8_lossy(&frame[1..]).trim_end().to_owned()),
+        Some(b'+') => return Sorted::Answer(Ask::Ping(Vec::new())),
         Some(b'>' | b'*') => {}
         _ => return Sorted::Other,
     }
     let (Some(verb), Some(name)) = (string(), string()) else { return Sorted::Other };
-    let (family, message) = match &verb[..] {
-        b"message" => (Family::Channel, true),
-        b"pmessage" => (Family::Pattern, true),
-        b"smessage" => (Family::Shard, true),
-        b"subscribe" => (Family::Channel, false),
-        b"psubscribe" => (Family::Pattern, false),
-        b"ssubscribe" => (Family::Shard, false),
-        _ => return Sorted::Other,
-    };
-    let topic = Topic { family, name };
-    if message { Sorted::Message(topic) } else { Sorted::Confirmed(topic) }
+    let topic = |family| Topic { family, name };
+    match &verb[..] {
+        b"message" => Sorted::Message(topic(Family::Channel)),
+        b"pmessage" => Sorted::Message(topic(Family::Pattern)),
+        b"smessage" => Sorted::Message(topic(Family::Shard)),
+        b"subscribe" => Sorted::Answer(Ask::Subscribe(topic(Family::Channel))),
+        b"psubscribe" => Sorted::Answer(Ask::Subscribe(topic(Family::Pattern))),
+        b"ssubscribe" => Sorted::Answer(Ask::Subscribe(topic(Family::Shard))),
+        b"unsubscribe" => Sorted::Answer(Ask::Unsubscribe(topic(Family::Channel))),
+        b"punsubscribe" => Sorted::Answer(Ask::Unsubscribe(topic(Family::Pattern))),
+        b"sunsubscribe" => Sorted::Answer(Ask::Unsubscribe(topic(Family::Shard))),
+        b"pong" => Sorted::Answer(Ask::Ping(Vec::new())),
+        _ => Sorted::Other,
+    }
 }
 
 /// The message in RESP3 form, whatever the connection speaks.

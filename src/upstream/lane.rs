@@ -90,6 +90,10 @@ pub enum LaneError {
     /// A reply that nobody asked for.
     #[error("a reply without a request")]
     Unexpected,
+    /// A PING of ours was answered with something else: replies and requests are out of step, and no
+    /// reply of this connection can be trusted any more.
+    #[error("out of step: PING was answered with {0}")]
+    OutOfStep(String),
     /// A database that existed is refused.
     #[error("SELECT of a known database was refused: {0}")]
     Select(String),
@@ -101,6 +105,10 @@ pub trait Events {
     fn push(&mut self, push: &[u8]);
     /// Replies up to a request sent at this time have been applied.
     fn confirmed(&mut self, at: Nanos);
+    /// `n` requests that were asked for at this time have been answered.
+    fn answered(&mut self, at: Nanos, n: u64);
+    /// So many requests are sent and not answered, as of the last heartbeat.
+    fn in_flight(&mut self, requests: usize);
     /// Counts traffic.
     fn traffic(&mut self, read: usize, written: usize, replies: usize);
 }
@@ -143,6 +151,8 @@ pub struct Connection<'a, E> {
     touched: Vec<Arc<Inbox>>,
     timer: Pin<Box<Sleep>>,
     heard: Instant,
+    /// A heartbeat is under way.
+    pinged: bool,
 }
 
 impl<'a, E: Events> Connection<'a, E> {
@@ -173,6 +183,7 @@ impl<'a, E: Events> Connection<'a, E> {
             touched: Vec::new(),
             timer: Box::pin(tokio::time::sleep(patience.ping_every)),
             heard,
+            pinged: false,
         }
     }
 
@@ -186,15 +197,16 @@ impl<'a, E: Events> Connection<'a, E> {
         .await
     }
 
-    /// Hands back to the queue what was not answered. Call after L1 has been frozen.
-    pub fn give_up(mut self) {
+    /// Hands back to the queue what was not answered; the number of reads that will be repeated. Call
+    /// after L1 has been frozen.
+    pub fn give_up(mut self) -> usize {
         let unwritten = self.writing.len() - self.written;
         let mut sent = BytesMut::new();
         self.sent.drain(..).for_each(|chunk| sent.extend_from_slice(&chunk));
         sent.extend_from_slice(&self.writing);
         let mut queue = self.lane.queue.lock();
         queue.disconnected(self.lane.clock.now());
-        queue.lost(sent, unwritten, &mut self.pending);
+        queue.lost(sent, unwritten, &mut self.pending)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
@@ -285,7 +297,8 @@ impl<'a, E: Events> Connection<'a, E> {
     /// Applies everything complete in the read buffer, in order; the number of replies.
     fn apply(&mut self) -> Result<usize, LaneError> {
         let mut replies = 0;
-        let mut confirmed = None;
+        let mut confirmed: Option<Nanos> = None;
+        let mut same = 0;
         // Where the first unapplied reply starts: the buffer is advanced once, not per reply.
         let mut start = 0;
         let result = loop {
@@ -299,7 +312,14 @@ impl<'a, E: Events> Connection<'a, E> {
                     self.scanned = 0;
                     replies += 1;
                     match self.reply(&mut start, end) {
-                        Ok(at) => confirmed = at.or(confirmed),
+                        Ok(None) => {}
+                        Ok(Some(at)) => match confirmed.replace(at) {
+                            // A batch was asked for at one time: it is counted at once.
+                            Some(before) if before != at => {
+                                self.events.answered(before, std::mem::replace(&mut same, 1));
+                            }
+                            _ => same += 1,
+                        },
                         Err(error) => break Err(error),
                     }
                 }
@@ -316,6 +336,7 @@ impl<'a, E: Events> Connection<'a, E> {
         };
         self.read.advance(start);
         if let Some(at) = confirmed {
+            self.events.answered(at, same);
             self.events.confirmed(at);
         }
         result
@@ -349,6 +370,11 @@ impl<'a, E: Events> Connection<'a, E> {
             *start = end;
             return Ok(None);
         }
+        if matches!(front.to, To::Fence(_) | To::Nobody) && reply != b"+PONG\r\n" && reply[0] != b'-' {
+            return Err(LaneError::OutOfStep(
+                String::from_utf8_lossy(&reply[..reply.len().min(80)]).into_owned(),
+            ));
+        }
         let front = self.pending.pop_front().expect("it was just seen");
         self.swallowed = 0;
         self.forget(front.wire_len());
@@ -376,7 +402,10 @@ impl<'a, E: Events> Connection<'a, E> {
                 (inbox, inbox.reply(seq, reply))
             }
             To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
-            To::Nobody => return next,
+            To::Nobody => {
+                self.pinged = false;
+                return next;
+            }
         };
         if first {
             self.touched.push(Arc::clone(inbox));
@@ -386,19 +415,24 @@ impl<'a, E: Events> Connection<'a, E> {
 
     // === time ===
 
-    /// Pings an idle lane; gives up one that is silent although something is owed.
+    /// Pings the lane, whether idle (so that it is known to be fresh) or busy (so that it is known to be in
+    /// step); gives up one that is silent although something is owed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
         while self.timer.as_mut().poll(cx).is_ready() {
             self.timer.as_mut().reset(Instant::now() + self.patience.ping_every);
             let mut queue = self.lane.queue.lock();
             queue.take_pending(&mut self.pending);
+            self.events.in_flight(self.pending.len());
             if self.pending.is_empty() {
-                queue.heartbeat(self.lane.clock.now());
                 self.heard = Instant::now();
-                // It is written at once: the next round finds it.
-                cx.waker().wake_by_ref();
             } else if self.heard.elapsed() > self.patience.reply_timeout {
                 return Poll::Ready(Err(LaneError::Silent(self.patience.reply_timeout)));
+            }
+            if !self.pinged {
+                self.pinged = true;
+                queue.heartbeat(self.lane.clock.now());
+                // It is written at once: the next round finds it.
+                cx.waker().wake_by_ref();
             }
         }
         Poll::Pending

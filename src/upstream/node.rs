@@ -111,7 +111,7 @@ impl Node {
             let dbs = welcome.dbs.clone();
             self.welcome.store(Arc::new(welcome));
             let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };
-            let mut events = Applied { stats: &self.stats };
+            let mut events = Applied { stats: &self.stats, clock: self.clock };
             let Wire { stream, read } = wire;
             let mut connection = Connection::new(&self.lane, stream, read, patience, &mut events);
             self.stats.lane.connects.inc();
@@ -123,7 +123,9 @@ impl Node {
             self.stats.lane.connected.dec();
             self.stats.lane.disconnects.inc();
             self.bury(id);
-            connection.give_up();
+            let repeated = connection.give_up();
+            self.stats.lane.read_retries.add(repeated as u64);
+            self.stats.lane.in_flight.set(0);
             if since.elapsed() > target.backoff_max {
                 backoff = Backoff::default();
             }
@@ -199,6 +201,7 @@ impl Backoff {
 /// Where the lane's pushes and counts go.
 struct Applied<'a> {
     stats: &'a Stats,
+    clock: Clock,
 }
 
 impl Events for Applied<'_> {
@@ -207,6 +210,14 @@ impl Events for Applied<'_> {
     }
 
     fn confirmed(&mut self, _at: Nanos) {}
+
+    fn answered(&mut self, at: Nanos, n: u64) {
+        self.stats.lane_round_trip(Duration::from_nanos(self.clock.now().saturating_sub(at)), n);
+    }
+
+    fn in_flight(&mut self, requests: usize) {
+        self.stats.lane.in_flight.set(requests as u64);
+    }
 
     fn traffic(&mut self, read: usize, written: usize, replies: usize) {
         self.stats.lane.input_bytes.add(read as u64);

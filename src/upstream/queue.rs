@@ -76,7 +76,9 @@ pub struct Batch {
 impl Batch {
     /// Adds one request; `raw` is its bytes.
     pub fn push(&mut self, raw: &[u8], pending: Pending) {
-        debug_assert_eq!(raw.len(), pending.len as usize);
+        // A request without bytes would be owed a reply that never comes, and every later reply of the
+        // lane would go to the wrong client.
+        assert!(!raw.is_empty() && raw.len() == pending.len as usize, "a request and its length");
         self.bytes.extend_from_slice(raw);
         self.pending.push(pending);
     }
@@ -84,6 +86,17 @@ impl Batch {
     /// Adds a fence: a PING whose answer says that everything before it has been applied.
     pub fn fence(&mut self, inbox: &Arc<Inbox>, seq: u64, now: Nanos) {
         self.push(PING, Pending::ping(To::Fence(Arc::clone(inbox)), seq, now));
+    }
+
+    /// Where the batch stands.
+    pub fn mark(&self) -> (usize, usize) {
+        (self.bytes.len(), self.pending.len())
+    }
+
+    /// Forgets what was added since.
+    pub fn rewind(&mut self, (bytes, pending): (usize, usize)) {
+        self.bytes.truncate(bytes);
+        self.pending.truncate(pending);
     }
 
     /// True when there is nothing to append.
@@ -283,8 +296,8 @@ impl Queue {
     /// Sorts out what a lost connection leaves: `sent` are the bytes written or being written, oldest
     /// first, of which the last `unwritten` were never given to the kernel; `pending` is what the
     /// reader had taken. Requests that surely were not executed stay queued, reads are repeated once,
-    /// the rest is uncertain.
-    pub fn lost(&mut self, mut sent: BytesMut, unwritten: usize, pending: &mut VecDeque<Pending>) {
+    /// the rest is uncertain. The number of reads to be repeated.
+    pub fn lost(&mut self, mut sent: BytesMut, unwritten: usize, pending: &mut VecDeque<Pending>) -> usize {
         let mut all = std::mem::take(pending);
         all.append(&mut self.pending);
         let unwritten = unwritten + self.unsent.len();
@@ -295,6 +308,7 @@ impl Queue {
         bytes = bytes.slice(bytes.len().saturating_sub(total)..);
         let written = bytes.len().saturating_sub(unwritten);
         let mut start = 0;
+        let mut repeated = 0;
         self.db = None;
         for mut pending in all {
             let end = start + pending.wire_len();
@@ -306,11 +320,13 @@ impl Queue {
                 (true, Retry::Spent, _) => deliver_loss(&pending, Loss::ReadLost),
                 (true, Retry::Once, _) => {
                     pending.retry = Retry::Spent;
+                    repeated += 1;
                     self.put(pending, &raw);
                 }
                 (false, _, _) => self.put(pending, &raw),
             }
         }
+        repeated
     }
 
     /// Queues a request anew, with a prefix of its own if it needs one.

@@ -5,5 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocking;
+mod bulk;
 mod conversations;
+mod fake_upstream;
 mod fixtures;
+mod in_exec;
+mod loss;
+mod transactions;
+mod transports;
+mod wire;

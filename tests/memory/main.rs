@@ -3,10 +3,12 @@
 mod blocking;
 mod coverage;
 mod generic;
+mod geo;
 mod hashes;
 mod hlls;
 mod lists;
 mod oracle;
 mod sets;
+mod streams;
 mod strings;
 mod zsets;

@@ -1,7 +1,13 @@
 //! Sorted sets.
 
+use std::collections::HashSet;
+
+use bytes::BytesMut;
+use nearcache::memory::Caller;
+use nearcache::resp::ArgVec;
+
 use super::blocking::Stage;
-use super::oracle::{check_random, check_table};
+use super::oracle::{check_random, check_table, engine};
 
 #[test]
 fn members_and_scores_answer_as_in_redis() {
@@ -554,9 +560,17 @@ fn who_waits_for_a_sorted_set_is_served_as_in_redis() {
     stage.still_wait(&[1]);
     stage.say(3, "RPUSH a 1");
     stage.hears(1);
-    for make in ["ZUNIONSTORE a 1 other", "ZRANGESTORE a other 0 -1", "RENAME other a", "COPY other a"] {
+    for make in [
+        "ZUNIONSTORE a 1 other",
+        "ZRANGESTORE a other 0 -1",
+        "RENAME other a",
+        "GEOADD a 1 1 place",
+        "GEOSEARCHSTORE a places FROMLONLAT 1 1 BYRADIUS 100 km",
+        "COPY other a",
+    ] {
         stage.say(3, "DEL a");
         stage.say(3, "ZADD other 1 m 2 n");
+        stage.say(3, "GEOADD places 1 1 here");
         stage.say(0, "BZMPOP 0 1 a MAX COUNT 5");
         stage.say(3, make);
         stage.hears(0);
@@ -564,4 +578,32 @@ fn who_waits_for_a_sorted_set_is_served_as_in_redis() {
     stage.say(0, "BZPOPMIN a 0.01");
     stage.hears(0);
     stage.transaction(0, &["BZPOPMIN none 0", "BZMPOP 0 1 none MIN", "ZADD a 1 b", "BZPOPMAX a 0"], None);
+}
+
+#[test]
+fn a_scan_sees_every_member_that_stays() {
+    let (engine, mut caller) = (engine(), Caller::default());
+    let mut run = |line: &str| {
+        let (args, mut out): (ArgVec, _) = (line.split(' ').collect(), BytesMut::new());
+        engine.execute(&mut caller, args.args(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    for len in [100, 3000] {
+        run("DEL z");
+        (0..len).for_each(|n| drop(run(&format!("ZADD z {n} member{n}"))));
+        let (mut cursor, mut seen) = (String::from("0"), HashSet::new());
+        loop {
+            let reply = run(&format!("ZSCAN z {cursor} COUNT 20"));
+            let mut lines = reply.split("\r\n").skip(2);
+            cursor = lines.next().expect("a cursor").to_string();
+            seen.extend(lines.filter(|line| line.starts_with("member")).map(str::to_string));
+            if cursor == "0" {
+                break;
+            }
+            // Others come and go meanwhile.
+            run(&format!("ZADD z 1 other{cursor} 1 another{cursor}"));
+            run(&format!("ZREM z other{cursor}"));
+        }
+        assert_eq!(seen.len(), len);
+    }
 }

@@ -11,10 +11,12 @@ use nearcache::session::Shared;
 use tokio::sync::oneshot;
 
 use super::client::RawClient;
+use super::until;
 
 /// A running proxy with a runtime of its own.
 pub struct Proxy {
     addr: SocketAddr,
+    addrs: Vec<String>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -44,20 +46,52 @@ impl Proxy {
                     Address::Tcp { host, port } => format!("{host}:{port}").parse().ok(),
                     Address::Unix(_) => None,
                 });
+                let addrs = server.addrs().iter().map(ToString::to_string).collect::<Vec<_>>();
                 started
-                    .send((addr.expect("a TCP address"), Arc::clone(server.shared())))
+                    .send((addr.expect("a TCP address"), addrs, Arc::clone(server.shared())))
                     .expect("the test waits");
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
-        let (addr, shared) = ready.recv().expect("the proxy starts");
-        Proxy { addr, shared, stop: Some(stop), thread: Some(thread) }
+        let (addr, addrs, shared) = ready.recv().expect("the proxy starts");
+        Proxy { addr, addrs, shared, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// A proxy in front of `upstream` that is connected to it.
+    pub fn behind(upstream: SocketAddr, options: &[(&str, &str)]) -> Self {
+        let proxy = Self::start(upstream, options);
+        proxy.await_upstream("up");
+        proxy
+    }
+
+    /// Waits until INFO says so of the upstream.
+    pub fn await_upstream(&self, status: &str) {
+        until("the upstream's status is as expected", || {
+            (self.info("upstream_status").as_deref() == Some(status)).then_some(())
+        });
+    }
+
+    /// One field of INFO.
+    pub fn info(&self, field: &str) -> Option<String> {
+        let info = self.client().call(&["INFO", "everything"]).unwrap();
+        let text = String::from_utf8_lossy(info.text()?).into_owned();
+        text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
+    }
+
+    /// Bytes written to the upstream's lane so far.
+    pub fn lane_bytes(&self) -> u64 {
+        self.shared.stats.lane.output_bytes.get()
     }
 
     /// Where clients connect.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Everything it listens on, as configured.
+    pub fn addrs(&self) -> &[String] {
+        &self.addrs
     }
 
     /// A new client.

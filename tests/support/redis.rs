@@ -35,6 +35,12 @@ impl RedisServer {
         panic!("no redis-server in {START_ATTEMPTS} attempts: is it installed?");
     }
 
+    /// Asks for this password from now on.
+    pub fn require_password(&self, password: &str) {
+        let reply = self.client().call(&["CONFIG", "SET", "requirepass", password]).unwrap();
+        assert!(!reply.is_error(), "{reply:?}");
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()

@@ -32,10 +32,15 @@ pub(super) const COMMANDS: &[Row] = &[
         .tips(&["nondeterministic_output"]),
     cmd("client|no-evict",      3, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("7.0.0", "Set client eviction mode for the current connection", "O(1)"),
+    cmd("client|no-touch",      3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+            "O(1)"),
     cmd("client|pause",        -3, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("2.9.50", "Stop processing commands from clients for some time", "O(1)"),
     cmd("client|reply",         3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("3.2.0", "Instruct the server whether to reply to commands", "O(1)"),
+    cmd("client|setinfo",       4, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("7.2.0", "Sets information specific to the client or connection.", "O(1)"),
     cmd("client|setname",       3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("2.6.9", "Set the current connection name", "O(1)"),
     cmd("client|tracking",     -3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS)

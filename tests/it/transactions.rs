@@ -1,0 +1,207 @@
+//! MULTI, EXEC, DISCARD, WATCH: what Redis says, over the lane wherever that is possible.
+
+use std::net::SocketAddr;
+
+use crate::support::client::RawClient;
+use crate::support::proxy::Proxy;
+use crate::support::redis::RedisServer;
+use crate::support::reply::encode;
+
+fn connect(addr: SocketAddr, proto: &str) -> RawClient {
+    let mut client = RawClient::connect(addr).unwrap();
+    client.call(&["HELLO", proto]).unwrap();
+    client
+}
+
+/// Each conversation with Redis and with the proxy, one command at a time and as one pipeline.
+fn same_as_redis(conversations: &[&[&str]]) -> Proxy {
+    let (redis, behind) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let proxy = Proxy::behind(behind.addr(), &[]);
+    let mut wrong = Vec::new();
+    for (proto, conversation) in conversations.iter().flat_map(|c| [("2", c), ("3", c)]) {
+        for piped in [false, true] {
+            let mut heard = [Vec::new(), Vec::new()];
+            for (addr, heard) in [redis.addr(), proxy.addr()].into_iter().zip(&mut heard) {
+                let mut client = connect(addr, proto);
+                client.call(&["FLUSHALL"]).unwrap();
+                let requests: Vec<Vec<u8>> =
+                    conversation.iter().map(|line| encode(&line.split(' ').collect::<Vec<_>>())).collect();
+                let replies = if piped {
+                    client.exchange(&requests.concat(), requests.len()).unwrap()
+                } else {
+                    requests.iter().map(|request| client.exchange(request, 1).unwrap().remove(0)).collect()
+                };
+                heard.extend(replies.iter().map(|reply| reply.escape_ascii().to_string()));
+            }
+            for (n, line) in conversation.iter().enumerate() {
+                if heard[0][n] != heard[1][n] {
+                    wrong.push(format!(
+                        "RESP{proto}, {line} of {conversation:?}:\n  {}\n  {}",
+                        heard[0][n], heard[1][n]
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    proxy
+}
+
+#[test]
+fn plain_transactions_are_redis_s_and_need_no_connection_of_their_own() {
+    let proxy = same_as_redis(&[
+        &["MULTI", "SET k v", "GET k", "INCR n", "HGETALL h", "EXEC", "GET k"],
+        &["MULTI", "EXEC"],
+        &["MULTI", "SET k v", "DISCARD", "GET k", "EXEC", "DISCARD"],
+        &["MULTI", "MULTI", "SET k v", "EXEC"],
+        &["MULTI", "WATCH k", "SET k v", "EXEC"],
+        &["MULTI", "GET", "SET k v", "EXEC", "GET k", "MULTI", "GET k", "EXEC"],
+        &["MULTI", "SET k v", "GET k extra", "DISCARD", "GET k"],
+        &["MULTI", "SET k v", "LPUSH k x", "INCR k", "GET k", "EXEC"],
+        &["EXEC", "DISCARD", "MULTI x", "MULTI", "EXEC x", "EXEC"],
+        &["SET a 0", "MULTI", "SELECT 1", "SET a 1", "EXEC", "GET a", "SELECT 0", "GET a"],
+        &["SET a 0", "MULTI", "SELECT 99", "GET a", "EXEC", "GET a"],
+        &[
+            "SET a 0",
+            "SELECT 3",
+            "MULTI",
+            "SELECT x",
+            "SET a 3",
+            "SELECT -1",
+            "EXEC",
+            "GET a",
+            "SELECT 0",
+            "GET a",
+        ],
+        &["MULTI", "PING", "ECHO hello", "PING text", "EXEC"],
+        &["MULTI", "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT GETNAME", "EXEC", "CLIENT GETNAME"],
+        &["MULTI", "CLIENT NOSUCH", "SET k v", "EXEC", "GET k"],
+        &["MULTI", "BLPOP none 0", "BRPOP none 0", "RPUSH l a b", "BLPOP l 0", "EXEC"],
+        &["MULTI", "PUBLISH c m", "EVAL return{1,redis.call('set','s','1')} 0", "EXEC", "GET s"],
+        &["MULTI", "SPUBLISH c m", "UNWATCH", "EXEC"],
+        &["MULTI", "FLUSHALL", "SET k v", "DBSIZE", "EXEC"],
+        &["SET k v", "RENAME k k2", "MULTI", "GETDEL k2", "EXEC", "RESET", "EXISTS k2"],
+        &["UNWATCH", "UNWATCH x", "WATCH"],
+    ]);
+    assert_eq!(proxy.info("pinned_acquired").as_deref(), Some("0"));
+}
+
+#[test]
+fn watched_transactions_are_redis_s() {
+    let proxy = same_as_redis(&[
+        &["WATCH k", "MULTI", "SET k v", "EXEC", "GET k"],
+        &["WATCH k", "SET k 1", "MULTI", "SET k v", "EXEC", "GET k"],
+        &["WATCH k", "SET k 1", "UNWATCH", "MULTI", "SET k v", "EXEC", "GET k"],
+        &["WATCH k", "MULTI", "DISCARD", "SET k 1", "MULTI", "SET k v", "EXEC", "GET k"],
+        &["WATCH a b", "WATCH c", "SET c 1", "MULTI", "GET c", "EXEC", "MULTI", "GET c", "EXEC"],
+        &["WATCH k", "MULTI", "GET", "EXEC", "SET k 1", "MULTI", "GET k", "EXEC"],
+        &["SELECT 1", "WATCH k", "SELECT 2", "SET k 2", "MULTI", "GET k", "EXEC", "SELECT 1", "GET k"],
+        &["WATCH k", "MULTI", "SELECT 5", "SET k 5", "EXEC", "GET k", "SELECT 0", "GET k"],
+        &["WATCH k", "RESET", "SET k 1", "MULTI", "SET k 2", "EXEC"],
+        &["WATCH k", "MULTI", "PING", "ECHO x", "CLIENT GETNAME", "EXEC"],
+    ]);
+    assert!(proxy.info("pinned_for_watch").unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(proxy.info("pinned_in_use").as_deref(), Some("0"));
+}
+
+#[test]
+fn unknown_commands_are_judged_by_redis_when_they_are_queued() {
+    same_as_redis(&[
+        &["MULTI", "NOSUCH a", "EXEC", "PING"],
+        &["MULTI", "OBJECT NOSUCH k", "EXEC"],
+        &["MULTI", "SET k v", "NOSUCH a", "GET k", "EXEC", "GET k"],
+        &["MULTI", "NOSUCH a", "DISCARD", "MULTI", "SET k v", "EXEC"],
+        &["WATCH k", "MULTI", "NOSUCH", "EXEC"],
+        &["NOSUCH", "CONFIG NOSUCH", "COMMAND NOSUCH", "XGROUP NOSUCH"],
+    ]);
+}
+
+#[test]
+fn plain_traffic_uses_no_connection_of_its_own() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let mut client = proxy.client();
+    for request in [
+        "SET k v",
+        "GET k",
+        "MGET k a",
+        "SELECT 2",
+        "INCR n",
+        "EVAL return(1) 0",
+        "SCAN 0",
+        "KEYS *",
+        "CONFIG GET maxmemory",
+        "DBSIZE",
+        "OBJECT HELP",
+        "MEMORY USAGE n",
+        "XADD s * a b",
+        "XREAD STREAMS s 0",
+        "XRANGE s - +",
+        "SORT l",
+        "OBJECT ENCODING n",
+        "PUBLISH c m",
+        "TIME",
+        "LASTSAVE",
+        "COMMAND COUNT",
+        "FLUSHDB",
+    ] {
+        let reply = client.call(&request.split(' ').collect::<Vec<_>>()).unwrap();
+        assert!(!reply.is_error(), "{request}: {reply:?}");
+    }
+    assert_eq!(proxy.info("pinned_acquired").as_deref(), Some("0"));
+    for (request, cause) in
+        [("BLPOP none 0.01", "blocking"), ("WAIT 0 1", "wait"), ("NOSUCH", "unknown"), ("WATCH k", "watch")]
+    {
+        client.call(&request.split(' ').collect::<Vec<_>>()).unwrap();
+        assert_eq!(proxy.info(&format!("pinned_for_{cause}")).as_deref(), Some("1"), "{request}");
+    }
+}
+
+#[test]
+fn a_huge_transaction() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let mut client = proxy.client();
+    let value = "v".repeat(1000);
+    let mut bytes = encode(&["MULTI"]);
+    (0..2000).for_each(|n| bytes.extend(encode(&["SET", &format!("k{n}"), &value])));
+    bytes.extend(encode(&["EXEC"]));
+    let replies = client.exchange(&bytes, 2002).unwrap();
+    assert_eq!(replies[2001], [b"*2000\r\n".to_vec(), b"+OK\r\n".repeat(2000)].concat());
+    assert_eq!(client.call_raw(&["DBSIZE"]).unwrap(), b":2000\r\n");
+}
+
+#[test]
+fn nothing_comes_between_the_parts() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let addr = proxy.addr();
+    let block = [
+        encode(&["MULTI"]),
+        encode(&["INCR", "n"]),
+        encode(&["GET", "n"]),
+        encode(&["INCR", "n"]),
+        encode(&["EXEC"]),
+    ]
+    .concat();
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            let block = block.clone();
+            std::thread::spawn(move || {
+                let mut client = RawClient::connect(addr).unwrap();
+                for _ in 0..200 {
+                    let exec = client.exchange(&block, 5).unwrap().remove(4);
+                    let numbers: Vec<u64> = String::from_utf8(exec)
+                        .unwrap()
+                        .lines()
+                        .filter(|line| !line.starts_with(['*', '$']))
+                        .map(|line| line.trim_start_matches(':').parse().unwrap())
+                        .collect();
+                    assert_eq!((numbers[1], numbers[2]), (numbers[0], numbers[0] + 1));
+                }
+            })
+        })
+        .collect();
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert_eq!(proxy.client().call_raw(&["GET", "n"]).unwrap(), b"$4\r\n1600\r\n");
+}
