@@ -30,10 +30,10 @@ struct Flags {
         help = "Redis to stand in front of: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix:///PATH"
     )]
     upstream: Option<String>,
-    /// Memory for cached and stored data, as 256mb or 4gb
+    /// Memory for the keys held here, as 256mb or 4gb
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<String>,
-    /// Set any option of the file, as cache.max_age=1m; may be repeated
+    /// Set any option of the file, as server.idle_timeout=1m; may be repeated
     #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = parse_set)]
     set: Vec<(String, String)>,
     /// Check the configuration, print it (passwords hidden) and exit
@@ -136,20 +136,22 @@ mod tests {
             "--max-memory",
             "1gb",
             "--set",
-            "cache.max_age = 1m",
+            "server.idle_timeout = 1m",
         ];
         let settings = load_line(&line, &[("NEARCACHE_LISTEN", "127.0.0.1:9")]).expect("valid").settings;
         let listen: Vec<_> = settings.server.listen.iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["127.0.0.1:1", "unix:/run/n.sock"]);
         assert_eq!(settings.upstream.map(|u| u.address.to_string()), Some("h:6379".into()));
         assert_eq!(settings.cache.max_memory, 1 << 30);
-        assert_eq!(settings.cache.max_age, std::time::Duration::from_secs(60));
+        assert_eq!(settings.server.idle_timeout, Some(std::time::Duration::from_secs(60)));
     }
 
     #[test]
     fn wrong_flags_are_errors() {
         assert!(
-            load_line(&["--set", "cache.max_age"], &[]).expect_err("no value").contains("section.key=value")
+            load_line(&["--set", "server.idle_timeout"], &[])
+                .expect_err("no value")
+                .contains("section.key=value")
         );
         assert!(load_line(&["--lisen", "x"], &[]).is_err());
         let error = load_line(&["--listen", ":6380"], &[]).expect_err("no host");

@@ -73,13 +73,19 @@ async fn serve(config: Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Sends log lines to standard error. `RUST_LOG` wins over the configured level.
+/// Sends log lines to standard error, in colour if that is a terminal and `NO_COLOR` is not set.
+/// `RUST_LOG` wins over the configured level.
 fn log(settings: &settings::LogSettings) {
+    use std::io::IsTerminal;
+
     use settings::LogFormat;
     use tracing_subscriber::EnvFilter;
     let level = settings.level.name();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // Fails only if a test has set up a log of its own.
     let _ = match settings.format {
         LogFormat::Json => builder.json().try_init(),

@@ -15,7 +15,7 @@ pub struct Settings {
     pub server: ServerSettings,
     /// For lanes and pinned connections; none: memory only.
     pub upstream: Option<UpstreamSettings>,
-    /// For the near cache.
+    /// For whatever keeps data.
     pub cache: CacheSettings,
     /// For the memory engine.
     pub memory: MemorySettings,
@@ -80,6 +80,8 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// The longest silence of a lane that owes replies, before it is given up.
     pub reply_timeout: Duration,
+    /// How often an idle lane is asked for a sign of life.
+    pub ping_every: Duration,
     /// How long the upstream may be away before it counts as down.
     pub down_after: Duration,
     /// First pause between attempts to connect; doubled (and jittered) up to `reconnect_max`.
@@ -92,8 +94,6 @@ pub struct UpstreamSettings {
     pub bulk_threshold: usize,
     /// Names (lower case) of commands unknown to us that may go on the lane all the same.
     pub passthrough_commands: Vec<String>,
-    /// Lanes per node, at least 1.
-    pub lanes: usize,
     /// Connections held by blocking commands at once.
     pub blocking_connections: usize,
     /// Connections held by WATCH at once.
@@ -102,53 +102,11 @@ pub struct UpstreamSettings {
     pub bulk_connections: usize,
 }
 
-/// `[cache]`: the near cache.
-#[derive(Clone, Debug, PartialEq)]
+/// `[cache]`: room for data.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Whether anything is cached.
-    pub enabled: bool,
-    /// Whether hits are served.
-    pub mode: CacheMode,
-    /// Bytes for everything that grows with data: near cache, memory engine, journal.
+    /// Bytes for everything that grows with data.
     pub max_memory: usize,
-    /// Larger replies are not cached.
-    pub max_entry: usize,
-    /// No entry gets older, whatever Redis announces or not.
-    pub max_age: Duration,
-    /// The same for "there is no such key".
-    pub negative_max_age: Duration,
-    /// A hit is never older than this, not even behind a half-open connection.
-    pub max_staleness: Duration,
-    /// Who decides what is worth an entry.
-    pub admission: Admission,
-    /// Accesses before a key is worth a tracked fetch.
-    pub admit_after: u32,
-    /// Share (0.0 to 1.0) of hits that are compared with the upstream.
-    pub verify: f64,
-    /// How long entries live where the upstream cannot track; zero: nothing is cached there.
-    pub ttl_mode_max_age: Duration,
-    /// Cap for hashes, whose fields may expire one by one.
-    pub hash_max_age: Duration,
-    /// Whether hits are reported upstream (TOUCH) where it evicts by LRU or LFU.
-    pub keep_warm: bool,
-}
-
-/// Whether hits are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheMode {
-    /// They are.
-    Serve,
-    /// They are counted, and the upstream answers.
-    Observe,
-}
-
-/// Who decides what is worth an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// A frequency sketch: a full cache keeps what is asked for more often.
-    Sketch,
-    /// Everything fetched is kept, the least recently used goes.
-    Always,
 }
 
 /// `[memory]`: the memory engine.

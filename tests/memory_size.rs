@@ -53,6 +53,8 @@ const KINDS: &[(&str, Make, usize)] = &[
     ("one large hash", |n| text(format!("HSET key field:{n} value:{n}")), 72),
     ("one large set", |n| text(format!("SADD key member:{n}")), 56),
     ("one large list", |n| text(format!("RPUSH key {n:0100}x")), 105),
+    ("small streams", |n| text(format!("XADD key:{n} 1-1 field value:{n}")), 4328),
+    ("one large stream", |n| text(format!("XADD key 1-{} field value:{n}", n + 1)), 25),
 ];
 
 #[test]
@@ -141,7 +143,7 @@ fn change(engine: &Arc<Engine>, now: &AtomicI64) {
         now.fetch_add(1, Ordering::Relaxed);
         let (a, b, m) = (rng.u32(0..300), rng.u32(0..300), rng.u32(0..2000));
         let long = "x".repeat(rng.usize(0..200));
-        let line = match rng.u32(0..20) {
+        let line = match rng.u32(0..24) {
             0 => format!("SET s{a} {n}{long}"),
             1 => format!("APPEND s{a} {n}{long}"),
             2 => format!("SETRANGE s{a} {m} {n}{long}"),
@@ -156,7 +158,10 @@ fn change(engine: &Arc<Engine>, now: &AtomicI64) {
             16 => format!("SUNIONSTORE t{a} t{b} t{a}"),
             17 => format!("RENAME s{a} s{b}"),
             18 => format!("PEXPIRE {}{a} {m}", ["s", "l", "h", "t"][rng.usize(0..4)]),
-            _ => format!("DEL {}{a}", ["s", "l", "h", "t"][rng.usize(0..4)]),
+            19..=20 => format!("XADD x{a} {n}-1 f {n}{long} g {n}"),
+            21 => format!("XTRIM x{a} MAXLEN {}", m % 300),
+            22 => format!("COPY x{a} x{b}"),
+            _ => format!("DEL {}{a}", ["s", "l", "h", "t", "x"][rng.usize(0..5)]),
         };
         run(engine, &line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
         if n % 1000 == 0 {

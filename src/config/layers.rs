@@ -185,9 +185,6 @@ fn set(
         Some(Value::Integer(_)) => {
             Value::Integer(text.parse().map_err(|_| invalid(format!("'{text}' is not a whole number")))?)
         }
-        Some(Value::Float(_)) => {
-            Value::Float(text.parse().map_err(|_| invalid(format!("'{text}' is not a number")))?)
-        }
         Some(Value::Boolean(_)) => {
             Value::Boolean(text.parse().map_err(|_| invalid(format!("'{text}' is neither true nor false")))?)
         }
@@ -307,7 +304,7 @@ mod tests {
         for rest in links {
             assert_eq!(env_option(&format!("NEARCACHE_{rest}")), None, "{rest}");
         }
-        assert_eq!(env_option("NEARCACHE_CACHE__MAX_AGE").as_deref(), Some("cache.max_age"));
+        assert_eq!(env_option("NEARCACHE_CACHE__MAX_MEMORY").as_deref(), Some("cache.max_memory"));
         assert_eq!(env_option("NEARCACHE_SERVER__TLS__CERT").as_deref(), Some("server.tls.cert"));
         assert_eq!(env_option("NEARCACHE_UPSTREAM").as_deref(), Some("upstream.url"));
         assert_eq!(env_option("NEARCACHE_PORTS").as_deref(), Some("ports"));

@@ -56,9 +56,9 @@ pub struct Changes {
 }
 
 /// Options whose value is built into something that lives as long as the process: sockets, threads,
-/// lanes. All others are read from the current [`Settings`] when they are needed. (The contents of the
+/// quotas, the log. All others are read from the current [`Settings`] when they are needed. (The contents of the
 /// TLS files are read anew at a reload; these are their names.)
-const NEED_RESTART: [&str; 17] = [
+const NEED_RESTART: [&str; 20] = [
     "server.listen",
     "server.unix_mode",
     "server.tcp_keepalive",
@@ -68,13 +68,16 @@ const NEED_RESTART: [&str; 17] = [
     "server.tls.client_ca",
     "upstream.url",
     "upstream.db",
-    "upstream.lanes",
+    "upstream.blocking_connections",
+    "upstream.transaction_connections",
+    "upstream.bulk_connections",
     "upstream.tls.ca",
     "upstream.tls.cert",
     "upstream.tls.key",
     "upstream.tls.server_name",
     "upstream.tls.insecure_skip_verify",
     "memory.eviction",
+    "log.level",
     "log.format",
 ];
 

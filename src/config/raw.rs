@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::units::{choice, duration, mode, size};
-use crate::settings::{AdminCommands, Admission, CacheMode, Eviction, LogFormat, LogLevel};
+use crate::settings::{AdminCommands, Eviction, LogFormat, LogLevel};
 
 const KB: usize = 1024;
 const MB: usize = 1024 * KB;
@@ -67,6 +67,8 @@ pub(super) struct RawUpstream {
     #[serde(with = "duration")]
     pub reply_timeout: Duration,
     #[serde(with = "duration")]
+    pub ping_every: Duration,
+    #[serde(with = "duration")]
     pub down_after: Duration,
     #[serde(with = "duration")]
     pub reconnect_min: Duration,
@@ -77,7 +79,6 @@ pub(super) struct RawUpstream {
     #[serde(with = "size")]
     pub bulk_threshold: usize,
     pub passthrough_commands: Vec<String>,
-    pub lanes: usize,
     pub blocking_connections: usize,
     pub transaction_connections: usize,
     pub bulk_connections: usize,
@@ -97,28 +98,8 @@ pub(super) struct RawUpstreamTls {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCache {
-    pub enabled: bool,
-    #[serde(with = "choice")]
-    pub mode: CacheMode,
     #[serde(with = "size")]
     pub max_memory: usize,
-    #[serde(with = "size")]
-    pub max_entry: usize,
-    #[serde(with = "duration")]
-    pub max_age: Duration,
-    #[serde(with = "duration")]
-    pub negative_max_age: Duration,
-    #[serde(with = "duration")]
-    pub max_staleness: Duration,
-    #[serde(with = "choice")]
-    pub admission: Admission,
-    pub admit_after: u32,
-    pub verify: f64,
-    #[serde(with = "duration")]
-    pub ttl_mode_max_age: Duration,
-    #[serde(with = "duration")]
-    pub hash_max_age: Duration,
-    pub keep_warm: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,13 +147,13 @@ impl Default for RawUpstream {
             db: 0,
             connect_timeout: Duration::from_secs(2),
             reply_timeout: Duration::from_secs(30),
+            ping_every: Duration::from_millis(250),
             down_after: Duration::from_secs(1),
             reconnect_min: Duration::from_millis(50),
             reconnect_max: Duration::from_secs(5),
             tcp_keepalive: Duration::from_secs(15),
             bulk_threshold: MB,
             passthrough_commands: Vec::new(),
-            lanes: 1,
             blocking_connections: 1000,
             transaction_connections: 200,
             bulk_connections: 16,
@@ -183,21 +164,7 @@ impl Default for RawUpstream {
 
 impl Default for RawCache {
     fn default() -> Self {
-        RawCache {
-            enabled: true,
-            mode: CacheMode::Serve,
-            max_memory: 256 * MB,
-            max_entry: MB,
-            max_age: Duration::from_secs(300),
-            negative_max_age: Duration::from_secs(300),
-            max_staleness: Duration::from_secs(1),
-            admission: Admission::Sketch,
-            admit_after: 2,
-            verify: 0.0,
-            ttl_mode_max_age: Duration::ZERO,
-            hash_max_age: Duration::from_secs(1),
-            keep_warm: true,
-        }
+        RawCache { max_memory: 256 * MB }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::de::{self, Visitor};
 
-use crate::settings::{AdminCommands, Admission, CacheMode, Eviction, LogFormat, LogLevel};
+use crate::settings::{AdminCommands, Eviction, LogFormat, LogLevel};
 
 /// Units of size, as Redis reads them: `k` is 1000, `kb` is 1024. Largest first, for printing.
 const SIZE_UNITS: [(&str, u64); 9] = [
@@ -142,12 +142,6 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
 
 impl Choice for AdminCommands {
     const NAMES: &'static [(&'static str, Self)] = &[("deny", Self::Deny), ("allow", Self::Allow)];
-}
-impl Choice for CacheMode {
-    const NAMES: &'static [(&'static str, Self)] = &[("serve", Self::Serve), ("observe", Self::Observe)];
-}
-impl Choice for Admission {
-    const NAMES: &'static [(&'static str, Self)] = &[("sketch", Self::Sketch), ("always", Self::Always)];
 }
 impl Choice for Eviction {
     const NAMES: &'static [(&'static str, Self)] = &[("lru", Self::Lru), ("noeviction", Self::NoEviction)];

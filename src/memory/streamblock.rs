@@ -46,7 +46,7 @@ fn options(args: Args, now: i64) -> Result<Options, Fault> {
             }
             (b"streams", Some(_)) => {
                 let rest = args.len() - i - 1;
-                if rest % 2 != 0 {
+                if !rest.is_multiple_of(2) {
                     return Err(Fault::new(
                         "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be \
                          specified.",

@@ -142,18 +142,18 @@ impl ZSet {
         }
     }
 
-    /// An empty set that keeps `count` members, the longest of so many bytes, in one form from the first
-    /// on: a packed set knows no negative zero.
-    pub fn for_members(count: usize, longest: usize) -> ZSet {
-        let packed = count <= MAX_ENTRIES && longest <= MAX_ITEM;
-        if packed { ZSet::default() } else { ZSet::Large(Box::default()) }
-    }
-
     /// `nth` for many calls: a packed set is walked but once.
     pub fn by_number<'a>(&'a self, calls: usize) -> impl Fn(usize) -> (&'a [u8], f64) {
         let wanted = if calls > 1 && matches!(self, ZSet::Packed(_)) { usize::MAX } else { 0 };
         let members: Vec<_> = self.iter(0, wanted, false).collect();
         move |index| members.get(index).copied().unwrap_or_else(|| self.nth(index))
+    }
+
+    /// An empty set that keeps `count` members, the longest of so many bytes, in one form from the first
+    /// on: a packed set knows no negative zero.
+    pub fn for_members(count: usize, longest: usize) -> ZSet {
+        let packed = count <= MAX_ENTRIES && longest <= MAX_ITEM;
+        if packed { ZSet::default() } else { ZSet::Large(Box::default()) }
     }
 
     /// Sets a member's score; true when the member is new.

@@ -28,9 +28,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often idle clients are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Share of `max_staleness` after which an idle lane is pinged: four chances to stay fresh.
-const PINGS_PER_STALENESS: u32 = 4;
-
 /// A running proxy.
 pub struct Server {
     shared: Arc<Shared>,
@@ -62,7 +59,7 @@ impl Server {
         let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
         let mut background = Vec::new();
         let upstream = match &settings.upstream {
-            Some(upstream) => Some(connect(upstream, &settings, &stats, clock, &mut background)?),
+            Some(upstream) => Some(connect(upstream, &stats, clock, &mut background)?),
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
@@ -155,12 +152,11 @@ fn engine(settings: &Settings) -> Arc<Engine> {
 /// Builds the upstream and starts its tasks.
 fn connect(
     upstream: &UpstreamSettings,
-    settings: &Settings,
     stats: &Arc<Stats>,
     clock: Clock,
     tasks: &mut Vec<tokio::task::JoinHandle<()>>,
 ) -> Result<Upstream, StartError> {
-    let node = Node::new(target(upstream, settings)?, Arc::clone(stats), clock);
+    let node = Node::new(target(upstream)?, Arc::clone(stats), clock);
     let quotas = Quotas {
         blocking: upstream.blocking_connections,
         transaction: upstream.transaction_connections,
@@ -175,7 +171,7 @@ fn connect(
 }
 
 /// Where the upstream is and how to talk to it, by the settings.
-fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, TlsError> {
+fn target(upstream: &UpstreamSettings) -> Result<Target, TlsError> {
     Ok(Target {
         address: upstream.address.clone(),
         tls: upstream.tls.as_ref().map(ClientTls::load).transpose()?,
@@ -188,7 +184,7 @@ fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, Tl
         down_after: upstream.down_after,
         backoff_min: upstream.reconnect_min,
         backoff_max: upstream.reconnect_max,
-        ping_every: (settings.cache.max_staleness / PINGS_PER_STALENESS).max(Duration::from_millis(10)),
+        ping_every: upstream.ping_every,
     })
 }
 

@@ -20,7 +20,7 @@ impl Server {
             error!(%error, "certificate not reloaded; the old one stays in use");
         }
         if let (Some(upstream), Some(settings)) = (&self.shared.upstream, &config.settings.upstream) {
-            match target(settings, &config.settings) {
+            match target(settings) {
                 Ok(target) => upstream.node.target.store(Arc::new(target)),
                 Err(error) => error!(%error, "upstream TLS not reloaded"),
             }

@@ -192,8 +192,10 @@ impl Core {
         if !self.authenticated || self.upstream().is_none() {
             return self.reject(UNLISTED, &command::unknown_command_error(&args));
         }
+        // Redis says this before it says what a subscriber may do; a newer one that knows the command
+        // would refuse it as well.
         if self.proto == Proto::Resp2 && !self.topics.is_empty() {
-            return self.reject(UNLISTED, b"ERR only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+            return self.reject(UNLISTED, &command::unknown_command_error(&args));
         }
         let name = args[0].to_ascii_lowercase();
         let passes = |listed: &String| listed.as_bytes() == name;

@@ -50,7 +50,7 @@ use self::core::Core;
 use self::dispatch::Flow;
 use crate::net::Stream;
 use crate::resp::{Parsed, RequestLimits, RequestParser};
-use crate::upstream::Close;
+use crate::upstream::{Close, MAX_WAITING};
 
 /// Unwritten bytes above which no further request of the client is executed.
 pub(crate) const MAX_UNWRITTEN: usize = 1 << 20;
@@ -344,7 +344,12 @@ impl Session {
     fn check_limits(&mut self) -> Result<(), End> {
         let settings = &self.core.settings.server;
         let unread = self.core.out.len();
-        if unread > settings.client_output_limit + self.core.out.largest() {
+        // As in Redis, a subscriber has a limit of its own, whatever it is that it does not read.
+        let limit = match self.core.topics.is_empty() {
+            true => settings.client_output_limit,
+            false => settings.client_output_limit.min(MAX_WAITING),
+        };
+        if unread > limit + self.core.out.largest() {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }

@@ -26,7 +26,7 @@ use crate::stats::Stats;
 
 /// Bytes of messages that may wait for one client before it is disconnected: the hard limit of
 /// Redis's `client-output-buffer-limit pubsub`.
-const MAX_WAITING: usize = 32 << 20;
+pub const MAX_WAITING: usize = 32 << 20;
 
 /// Pause between attempts to connect while somebody is subscribed.
 const RETRY_EVERY: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ mod topics;
 mod wire;
 
 pub use handshake::{Credentials, Welcome};
-pub use hub::Hub;
+pub use hub::{Hub, MAX_WAITING};
 pub use inbox::{Close, Delivered, Event, Inbox, Loss};
 pub use lane::{Lane, LaneError};
 pub use node::{Node, OpenError, Target};

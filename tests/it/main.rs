@@ -15,3 +15,4 @@ mod loss;
 mod transactions;
 mod transports;
 mod wire;
+mod pubsub;

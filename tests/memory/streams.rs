@@ -340,6 +340,26 @@ fn random_stream_commands_agree() {
     });
 }
 
+/// A value of each of listpack's encodings, then one that just fits into the node or just does not.
+#[test]
+fn nodes_end_where_redis_s_end() {
+    let numbers = [0, 127, 4095, 32767, (1 << 23) - 1, (1 << 31) - 1, i64::MAX - 1];
+    let numbers = numbers.iter().flat_map(|n| [*n, n + 1, -n, -n - 1, -n - 2].map(|n| n.to_string()));
+    let strings = [1, 63, 64, 125, 126, 127, 4095].map(|len| "v".repeat(len));
+    let odd = ["007", "-0", "+1", "9223372036854775808"].map(str::to_string);
+    let mut table = String::new();
+    for value in numbers.chain(strings).chain(odd) {
+        for pad in 4045 - value.len().min(200)..4080 {
+            let pad = "p".repeat(pad);
+            for entry in [format!("1-5 a {value}"), format!("2-3 a {pad}"), format!("2-4 {value} b")] {
+                table += &format!("XADD k {entry}\n");
+            }
+            table += "XINFO STREAM k\nXTRIM k MAXLEN ~ 1\nXINFO STREAM k\nDEL k\n";
+        }
+    }
+    check_table(&table);
+}
+
 #[test]
 fn readers_wait_for_what_comes() {
     let mut stage = Stage::new(5);
