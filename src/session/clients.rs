@@ -57,8 +57,6 @@ pub struct Client {
 pub struct Flags {
     /// `b`: waits in a blocking command.
     pub blocked: bool,
-    /// `x`: inside MULTI.
-    pub multi: bool,
     /// `d`: inside MULTI, EXEC will fail.
     pub dirty: bool,
     /// `P`: subscribed.
@@ -167,7 +165,7 @@ impl Client {
         let all = [
             (flags.monitor, 'O'),
             (flags.subscriber, 'P'),
-            (flags.multi, 'x'),
+            (self.multi.load(Relaxed) >= 0, 'x'),
             (flags.blocked, 'b'),
             (flags.dirty, 'd'),
             (flags.unix, 'U'),

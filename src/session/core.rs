@@ -272,6 +272,8 @@ impl Core {
         let client = &self.client;
         client.active.store(self.now, Relaxed);
         client.db.store(self.db, Relaxed);
+        let queued = self.transaction.as_ref().map_or(-1, |transaction| transaction.queued.len() as i64);
+        client.multi.store(queued, Relaxed);
         client.output_bytes.store(self.out.len(), Relaxed);
     }
 

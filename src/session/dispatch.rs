@@ -1,5 +1,7 @@
 //! Which way a command goes: the order of checks is Redis's own, then its class decides.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 
 use super::core::{Core, Mute};
@@ -78,6 +80,7 @@ impl Core {
     }
 
     fn known(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        self.client.command.store(command.id, Relaxed);
         if !command.arity_ok(args.len()) {
             return self.reject(command.id, &command::wrong_arity_error(command));
         }

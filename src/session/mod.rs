@@ -353,7 +353,8 @@ impl Session {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }
-        let held = self.read.capacity() + unread;
+        let queued = self.core.transaction.as_ref().map_or(0, |transaction| transaction.bytes.len());
+        let held = self.read.capacity() + unread + queued;
         if held != self.charged {
             self.core.shared.buffers.change(self.charged, held);
             self.charged = held;

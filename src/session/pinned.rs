@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{End, MAX_READ_AHEAD, MAX_UNWRITTEN, Session};
 use crate::resp::{ReplyScanner, Scan};
-use crate::upstream::{Batch, Cause, Delivered, Event, Pinned, WireError};
+use crate::upstream::{Batch, Cause, Close, Delivered, Event, Pinned, Refused, WireError};
 
 /// Why a relay ended early.
 pub(super) enum Broken {
@@ -212,14 +212,25 @@ impl Session {
         let mut batch = Batch::default();
         let seq = self.core.slots.next_seq();
         batch.fence(&self.core.client.inbox, seq, self.core.shared.clock.now());
-        if upstream.node.lane.append(&mut batch, &self.core.client.inbox).is_err() {
-            return Ok(());
+        loop {
+            match upstream.node.lane.append(&mut batch, &self.core.client.inbox) {
+                Ok(()) => break,
+                Err(Refused::Down) => return Ok(()),
+                // A full lane is no reason to let a message outrun its invalidation.
+                Err(Refused::Full) => poll_fn(|cx| self.core.client.inbox.poll_nudge(cx)).await,
+            }
+            if let Some(close) = self.core.client.inbox.closed() {
+                return Err(End::Closed(close));
+            }
         }
         let mut delivered = Delivered::default();
         loop {
             poll_fn(|cx| self.core.client.inbox.poll_ready(cx)).await;
-            if let Some(close) = self.core.client.inbox.take(&mut delivered) {
-                return Err(End::Closed(close));
+            match self.core.client.inbox.take(&mut delivered) {
+                None => {}
+                // What is in flight is finished first: this reply.
+                Some(Close::Shutdown) => self.core.closing = true,
+                Some(close) => return Err(End::Closed(close)),
             }
             let mut passed = false;
             for event in delivered.events.drain(..) {

@@ -45,7 +45,8 @@ fn rows_are_what_command_says() {
         let specs: Vec<Value> = row.key_specs.iter().map(described).collect();
         assert_eq!(specs, entry[8].list(), "key specs of {name}");
         let subcommands = entry[9].list().len();
-        assert_eq!(row.subcommands().len(), subcommands, "subcommands of {name}");
+        let known = row.subcommands().iter().filter(|sub| !sub.ours).count();
+        assert_eq!(known, subcommands, "subcommands of {name}");
     }
 }
 

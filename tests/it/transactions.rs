@@ -205,3 +205,25 @@ fn nothing_comes_between_the_parts() {
     others.into_iter().for_each(|other| other.join().unwrap());
     assert_eq!(proxy.client().call_raw(&["GET", "n"]).unwrap(), b"$4\r\n1600\r\n");
 }
+
+#[test]
+fn the_list_of_clients_shows_what_they_do() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let (mut client, mut other) = (proxy.client(), proxy.client());
+    client.call(&["CLIENT", "SETNAME", "someone"]).unwrap();
+    let mut shown = |wanted: &str| {
+        crate::support::until(wanted, || {
+            let list = other.call(&["CLIENT", "LIST"]).unwrap();
+            let list = String::from_utf8_lossy(list.text().unwrap()).into_owned();
+            let line = list.lines().find(|line| line.contains("name=someone")).unwrap().to_owned();
+            wanted.split(' ').all(|field| line.split(' ').any(|has| has == field)).then_some(())
+        });
+    };
+    client.call(&["SET", "k", "v"]).unwrap();
+    shown("cmd=set multi=-1 flags=N");
+    client.exchange(&[encode(&["MULTI"]), encode(&["GET", "k"])].concat(), 2).unwrap();
+    shown("cmd=get multi=1 flags=x");
+    client.call(&["EXEC"]).unwrap();
+    shown("cmd=exec multi=-1 flags=N");
+}

@@ -1,0 +1,174 @@
+//! The program as a process: its options, its signals, its end.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::client::RawClient;
+use crate::support::redis::{RedisServer, free_port};
+use crate::support::reply::encode;
+use crate::support::until;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_nearcache");
+
+/// A running nearcache; killed when dropped.
+pub struct Process {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts it through a shell that may hold `limits`, and waits until it answers.
+    pub fn start(limits: &str, args: &[&str]) -> Self {
+        let addr: SocketAddr = (Ipv4Addr::LOCALHOST, free_port()).into();
+        let child = Command::new("sh")
+            .args(["-c", &format!("{limits} exec \"$0\" \"$@\""), BINARY, "--listen", &addr.to_string()])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Process { child, addr };
+        until("nearcache answers", || RawClient::connect(addr).ok()?.call(&["PING"]).ok());
+        process
+    }
+
+    pub fn client(&self) -> RawClient {
+        RawClient::connect(self.addr).unwrap()
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // fails only when a test has ended it already
+        let _ = self.child.wait();
+    }
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(BINARY).args(args).output().unwrap()
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_configuration_can_be_checked_and_mistakes_are_named() {
+    let fine = run(&["--check", "--upstream", "redis://:secret@localhost:1", "--set", "cache.max_memory=64mb"]);
+    assert!(fine.status.success(), "{}", shown(&fine.stderr));
+    assert!(!shown(&fine.stdout).contains("secret"), "{}", shown(&fine.stdout));
+    for (args, named) in [
+        (&["--set", "cache.max_memroy=1mb"][..], "cache.max_memory"),
+        (&["--set", "cache.max_memory=soon"], "soon"),
+        (&["--upstream", "http://x"], "unknown scheme"),
+        (&["--nosuch"], "--nosuch"),
+        (&["--config", "/nosuch/file.toml"], "/nosuch/file.toml"),
+        (&["--listen", "nonsense"], "nonsense"),
+    ] {
+        let wrong = run(&[&["--check"], args].concat());
+        assert!(!wrong.status.success(), "{args:?}");
+        assert!(shown(&wrong.stderr).contains(named), "{args:?}: {}", shown(&wrong.stderr));
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_it_with_an_error() {
+    let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let output = run(&["--listen", &taken.local_addr().unwrap().to_string()]);
+    assert!(!output.status.success());
+    assert!([output.stdout, output.stderr].iter().any(|text| shown(text).contains("cannot listen")));
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight() {
+    let redis = RedisServer::start(&[]);
+    let mut process = Process::start("", &["--upstream", &format!("redis://{}", redis.addr())]);
+    let (mut client, mut idle) = (process.client(), process.client());
+    until("the upstream is there", || {
+        (client.call_raw(&["SET", "k", "v"]).unwrap() == b"+OK\r\n").then_some(())
+    });
+    idle.call(&["PING"]).unwrap();
+    redis.pause();
+    let mut request = encode(&["SET", "k", "w"]);
+    request.extend(encode(&["GET", "k"]));
+    client.send(&request).unwrap();
+    until("they are taken in", || {
+        let list = shown(idle.call(&["CLIENT", "LIST"]).unwrap().text().unwrap());
+        list.lines().any(|line| line.contains("cmd=get ")).then_some(())
+    });
+    process.signal("TERM");
+    until("nobody new is let in", || RawClient::connect(process.addr).err());
+    redis.resume();
+    assert_eq!(client.read().unwrap(), b"+OK\r\n");
+    assert_eq!(client.read().unwrap(), b"$1\r\nw\r\n");
+    assert_eq!(client.read_to_end().unwrap(), b"");
+    assert_eq!(idle.read_to_end().unwrap(), b"");
+    assert!(process.child.wait().unwrap().success());
+}
+
+#[test]
+fn sigterm_ends_a_client_that_waits_for_ever() {
+    let redis = RedisServer::start(&[]);
+    let mut process = Process::start("", &["--upstream", &format!("redis://{}", redis.addr())]);
+    let (mut blocked, mut stuck) = (process.client(), process.client());
+    blocked.send(&encode(&["BLPOP", "l", "0"])).unwrap();
+    stuck.send(b"*2\r\n$3\r\nGET\r\n$10\r\nhal").unwrap();
+    until("it is blocked", || {
+        let info = redis.client().call(&["INFO", "clients"]).unwrap();
+        shown(info.text()?).contains("blocked_clients:1\r\n").then_some(())
+    });
+    process.signal("TERM");
+    assert_eq!(blocked.read_to_end().unwrap(), b"");
+    assert_eq!(stuck.read_to_end().unwrap(), b"");
+    assert!(process.child.wait().unwrap().success());
+}
+
+#[test]
+fn sighup_takes_over_what_can_change() {
+    let redis = RedisServer::start(&[]);
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("nearcache.toml");
+    let write =
+        |password: &str| std::fs::write(&file, format!("[server]\npassword = \"{password}\"\n")).unwrap();
+    write("first");
+    let config = file.display().to_string();
+    let process =
+        Process::start("", &["--config", &config, "--upstream", &format!("redis://{}", redis.addr())]);
+    let mut old = process.client();
+    assert_eq!(old.call_raw(&["AUTH", "first"]).unwrap(), b"+OK\r\n");
+    write("second");
+    process.signal("HUP");
+    until("the new password is asked for", || {
+        (process.client().call_raw(&["AUTH", "second"]).unwrap() == b"+OK\r\n").then_some(())
+    });
+    assert!(process.client().call_raw(&["AUTH", "first"]).unwrap().starts_with(b"-WRONGPASS"));
+    // As in Redis, who is in stays in.
+    assert_eq!(old.call_raw(&["PING"]).unwrap(), b"+PONG\r\n");
+    // A file with a mistake changes nothing.
+    std::fs::write(&file, "[server]\npasswrod = \"third\"\n").unwrap();
+    process.signal("HUP");
+    std::fs::write(&file, "[server]\npassword = \"fourth\"\n").unwrap();
+    process.signal("HUP");
+    until("the good file is read", || {
+        (process.client().call_raw(&["AUTH", "fourth"]).unwrap() == b"+OK\r\n").then_some(())
+    });
+}
