@@ -267,3 +267,140 @@ fn who_publishes_to_itself_gets_the_message_before_the_reply() {
     both.check(0, "SET k v");
     both.check(0, "GET k");
 }
+
+#[test]
+fn what_is_said_of_the_server_is_what_redis_says() {
+    const LINES: &[&str] = &[
+        "ROLE",
+        "WAIT 0 0",
+        "WAIT a 0",
+        "WAIT 1 -1",
+        "LOLWUT",
+        "TIME x",
+        "MODULE LIST",
+        "CLUSTER INFO",
+        "SLOWLOG GET",
+        "SLOWLOG GET 1 2",
+        "SLOWLOG GET x",
+        "SLOWLOG LEN",
+        "SLOWLOG RESET",
+        "LATENCY LATEST",
+        "LATENCY DOCTOR",
+        "LATENCY RESET",
+        "LATENCY HISTORY a",
+        "LATENCY GRAPH a",
+        "ACL WHOAMI",
+        "ACL LIST",
+        "ACL USERS",
+        "ACL CAT",
+        "ACL CAT nosuch",
+        "ACL GETUSER default",
+        "ACL GETUSER nobody",
+        "ACL LOG",
+        "ACL DRYRUN default get a",
+        "ACL DRYRUN default get",
+        "CONFIG GET save",
+        "CONFIG GET maxmemory-samples",
+        "CONFIG GET nosuch",
+        "CONFIG SET nosuch 1",
+        "CONFIG SET maxmemory x",
+        "CONFIG SET maxmemory 1mb maxmemory 2mb",
+        "CONFIG SET databases 3",
+        "CONFIG SET maxmemory-policy nosuch",
+        "CONFIG SET a b c",
+        "CONFIG REWRITE",
+        "CONFIG RESETSTAT",
+        "MEMORY PURGE",
+        "MEMORY NOSUCH",
+        "OBJECT HELP",
+        "ACL HELP",
+        "CLIENT HELP",
+        "COMMAND HELP",
+        "CONFIG HELP",
+        "LATENCY HELP",
+        "MEMORY HELP",
+        "MODULE HELP",
+        "PUBSUB HELP",
+        "SLOWLOG HELP",
+        "COMMAND GETKEYS set a b",
+        "COMMAND GETKEYS get a b",
+        "COMMAND GETKEYS zunionstore d 2 a b",
+        "COMMAND GETKEYS nosuch a",
+        "COMMAND GETKEYSANDFLAGS set a b",
+        "COMMAND LIST FILTERBY MODULE x",
+        "COMMAND LIST FILTERBY x y",
+        "NOSUCH a",
+        "CLIENT NOSUCH",
+        "SELECT 99",
+        "DBSIZE",
+        "SWAPDB 0 99",
+    ];
+    for proto in [2, 3] {
+        let mut both = Both::new(1, proto);
+        LINES.iter().for_each(|line| drop(both.check(0, line)));
+    }
+}
+
+#[test]
+fn commands_are_described_as_redis_describes_them() {
+    for proto in [2, 3] {
+        let mut both = Both::new(1, proto);
+        let names = both.proxy.client().call(&["COMMAND", "LIST"]).unwrap();
+        let names: Vec<String> = names
+            .items()
+            .iter()
+            .map(|name| String::from_utf8_lossy(name.text().unwrap()).into_owned())
+            .collect();
+        assert!(names.len() > 150, "{}", names.len());
+        for name in names.iter().filter(|name| *name != "nearcache") {
+            // A container's subcommands come in the order of a hash table.
+            let alone = nearcache::command::by_name(name.as_bytes()).unwrap().subcommands().is_empty();
+            if alone {
+                both.check(0, &format!("COMMAND INFO {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn full_memory_refuses_or_evicts() {
+    let options = [("cache.max_memory", "4mb"), ("memory.eviction", "noeviction")];
+    let proxy = Proxy::with(&options);
+    let mut client = proxy.client();
+    let value = "x".repeat(64 * 1024);
+    let oom = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    let full = (0..200).any(|i| client.call_raw(&["SET", &i.to_string(), &value]).unwrap() == oom.as_bytes());
+    assert!(full, "no limit");
+    client.call(&["MULTI"]).unwrap();
+    assert_eq!(client.call_raw(&["SET", "a", "1"]).unwrap(), oom.as_bytes());
+    assert!(client.call(&["EXEC"]).unwrap().is_error());
+    assert_eq!(client.call_raw(&["GET", "0"]).unwrap().len(), value.len() + 10);
+    client.call(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    assert_eq!(client.call_raw(&["SET", "a", "1"]).unwrap(), b"+OK\r\n");
+
+    let proxy = Proxy::with(&options[..1]);
+    let mut client = proxy.client();
+    for i in 0..200 {
+        assert_eq!(client.call_raw(&["SET", &i.to_string(), &value]).unwrap(), b"+OK\r\n");
+    }
+    let left = client.call(&["DBSIZE"]).unwrap().number().unwrap();
+    assert!(left > 10.0 && left < 70.0, "{left} keys");
+}
+
+#[test]
+fn what_needs_an_upstream_says_so() {
+    let proxy = Proxy::with(&[]);
+    let mut client = proxy.client();
+    for (command, error) in [
+        (&["EVAL", "return 1", "0"][..], "-ERR nearcache: scripting needs an upstream\r\n"),
+        (&["FUNCTION", "LIST"], "-ERR nearcache: scripting needs an upstream\r\n"),
+        (&["SAVE"], "-ERR nearcache: without an upstream the data are in memory only\r\n"),
+        (&["MONITOR"], "-ERR nearcache: this command needs an upstream\r\n"),
+        (
+            &["DEBUG", "SLEEP", "1"],
+            "-ERR nearcache: this command administers a Redis server, and there is none here\r\n",
+        ),
+    ] {
+        assert_eq!(client.call_raw(command).unwrap(), error.as_bytes());
+    }
+}

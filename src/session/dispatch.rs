@@ -116,6 +116,10 @@ impl Core {
     pub fn route(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         match command.class_of(&args) {
             Class::Local => return self.local(command, args, raw),
+            Class::Denied if self.upstream().is_none() => {
+                let text = b"ERR nearcache: this command administers a Redis server, and there is none here";
+                return self.reject(command.id, text);
+            }
             Class::Denied if !self.admin_allowed(command) => {
                 let text = b"ERR nearcache: this command administers the server behind the proxy; \
                              set [server] admin_commands = \"allow\" to forward it";

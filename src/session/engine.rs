@@ -19,6 +19,10 @@ use crate::memory::{Blocked, Caller, Counts, Engine, Eviction, Outcome, Watch};
 use crate::resp::Args;
 use crate::stats::{DatabaseInfo, KeyspaceInfo, Served};
 
+/// A reply above this is a chunk of its own: that one reply is large is not held against a client that is
+/// slow to read it.
+const LARGE: usize = 64 * 1024;
+
 /// What INFO says of the keys.
 #[derive(Clone, Default)]
 pub struct Keyspace {
@@ -101,6 +105,9 @@ impl Core {
         }
         if self.muted() {
             self.out.tail.truncate(start);
+        } else if reply.len() > LARGE {
+            let reply = self.out.tail.split_off(start).freeze();
+            self.out.large(reply);
         }
     }
 
