@@ -1,5 +1,7 @@
 //! Streams against a plain list of entries: same questions, same answers.
 
+//! Streams against a sorted vector.
+
 use super::*;
 
 type Model = Vec<(Id, Vec<(Vec<u8>, Vec<u8>)>)>;

@@ -295,16 +295,57 @@ impl Core {
     }
 
     fn tracking(&mut self, command: &Command, args: Args<'_>) -> Flow {
-        if args[2].eq_ignore_ascii_case(b"off") {
-            return self.error_free(command);
+        let (on, off) = (args[2].eq_ignore_ascii_case(b"on"), args[2].eq_ignore_ascii_case(b"off"));
+        let error: &[u8] = match self.tracking_options(args) {
+            Err(error) => error,
+            Ok(()) if off => return self.error_free(command),
+            Ok(()) if !on => b"ERR syntax error",
+            Ok(()) => {
+                b"ERR nearcache: CLIENT TRACKING is not supported; without it every read is answered by Redis"
+            }
+        };
+        self.error(command.id, error)
+    }
+
+    /// Redis's checks of the options, in its order.
+    fn tracking_options(&self, args: Args<'_>) -> Result<(), &'static [u8]> {
+        let on = args[2].eq_ignore_ascii_case(b"on");
+        let (mut redirected, mut bcast, mut optin, mut optout, mut prefix) =
+            (false, false, false, false, false);
+        let mut i = 3;
+        while i < args.len() {
+            let more = i + 1 < args.len();
+            match &args[i].to_ascii_lowercase()[..] {
+                b"redirect" if more && redirected => {
+                    return Err(b"ERR A client can only redirect to a single other client");
+                }
+                b"redirect" if more => {
+                    redirected = true;
+                    i += 1;
+                    let id =
+                        integer(&args[i]).ok_or(b"ERR value is not an integer or out of range".as_slice())?;
+                    if u64::try_from(id).ok().and_then(|id| self.shared.clients.get(id)).is_none() {
+                        return Err(b"ERR The client ID you want redirect to does not exist");
+                    }
+                }
+                b"bcast" => bcast = true,
+                b"optin" => optin = true,
+                b"optout" => optout = true,
+                b"noloop" => {}
+                b"prefix" if more => {
+                    prefix = true;
+                    i += 1;
+                }
+                _ => return Err(b"ERR syntax error"),
+            }
+            i += 1;
         }
-        if !args[2].eq_ignore_ascii_case(b"on") {
-            return self.error(command.id, b"ERR syntax error");
+        match (on, bcast) {
+            (true, false) if prefix => Err(b"ERR PREFIX option requires BCAST mode to be enabled"),
+            (true, true) if optin || optout => Err(b"ERR OPTIN and OPTOUT are not compatible with BCAST"),
+            (true, _) if optin && optout => Err(b"ERR You can't specify both OPTIN mode and OPTOUT mode"),
+            _ => Ok(()),
         }
-        self.error(
-            command.id,
-            b"ERR nearcache: CLIENT TRACKING is not supported yet; the proxy tracks for its clients",
-        )
     }
 }
 

@@ -24,6 +24,15 @@ use crate::upstream::{Batch, Delivered, Loss, Pending, Pinned, Refused, Retry, T
 /// Bytes of a batch after which it is appended to the lane although more requests have been read.
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// Bytes of replies that a client's requests in flight may be expected to bring.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// What a reply is taken to be before any has been seen: 128 requests in flight at first.
+const FIRST_SIZE: usize = 64 * 1024;
+
+/// Requests in flight that any client may have, however large their replies.
+const MIN_WINDOW: usize = 8;
+
 /// The state of one session.
 pub struct Core {
     /// What all sessions share.
@@ -74,6 +83,8 @@ pub struct Core {
     pub paused_until: Option<Nanos>,
     /// Part of a reply has been passed on: from here an error cannot be told any more.
     pub partial: bool,
+    /// The mean size of the client's replies of late.
+    reply_size: usize,
     /// Ends when everything owed has been written.
     pub closing: bool,
     /// Commands answered here in this batch, recorded with one reading of the clock.
@@ -125,6 +136,7 @@ impl Core {
             settled: false,
             paused_until: None,
             partial: false,
+            reply_size: FIRST_SIZE,
             closing: false,
             tally: Vec::new(),
             now: shared.clock.now(),
@@ -245,9 +257,20 @@ impl Core {
     /// True if another request may be executed now.
     pub fn may_execute(&self) -> bool {
         let waits = self.closing || self.lane_full || (self.barrier && !self.slots.is_empty());
-        !waits
-            && self.slots.len() < self.settings.server.max_in_flight
-            && self.out.len() < super::MAX_UNWRITTEN
+        !waits && self.slots.len() < self.window() && self.out.len() < super::MAX_UNWRITTEN
+    }
+
+    /// How many replies may be owed: fewer, the larger the client's replies have been of late, so that one
+    /// that does not read them cannot make us hold much more than `WINDOW_BYTES`.
+    fn window(&self) -> usize {
+        let fits = WINDOW_BYTES / self.reply_size.max(1);
+        fits.clamp(MIN_WINDOW, self.settings.server.max_in_flight.max(MIN_WINDOW))
+            .min(self.settings.server.max_in_flight)
+    }
+
+    /// Learns from the size of a reply: a mean in which the last eight weigh about two thirds.
+    pub fn learn_size(&mut self, len: usize) {
+        self.reply_size = (self.reply_size * 7 + len) / 8;
     }
 
     /// Begins a batch: one reading of the clock and of the configuration.

@@ -41,7 +41,12 @@ impl Session {
         let Some(upstream) = &self.core.shared.upstream else {
             return Err(PoolError::Select("ERR nearcache: no upstream is configured".into()));
         };
-        upstream.pool.acquire(self.core.proto, self.core.db, cause).await
+        // The client may change its protocol between WATCH and EXEC; what EXEC answers in RESP3 can be
+        // rendered as either.
+        let rendered =
+            matches!(cause, Cause::Watch | Cause::Transaction) && upstream.node.welcome.load().resp3;
+        let proto = if rendered { Proto::Resp3 } else { self.core.proto };
+        upstream.pool.acquire(proto, self.core.db, cause).await
     }
 
     /// One request, one reply.
@@ -205,7 +210,7 @@ impl Session {
         for _ in 0..swallow {
             self.skip_reply(pinned).await?;
         }
-        if !block.needs_care() {
+        if !block.needs_care() && pinned.proto == self.core.proto {
             return self.relay(pinned, self.reply_timeout(Cause::Transaction)).await;
         }
         let reply = self.skip_reply(pinned).await?;

@@ -129,6 +129,7 @@ impl Core {
     /// Writes one reply in the client's protocol.
     fn finish(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
         let failed = reply.first() == Some(&b'-');
+        self.learn_size(reply.len());
         if failed {
             self.recorder.error_reply(reply);
         }

@@ -1,5 +1,7 @@
 //! The topics of the one subscriber, against a Redis that executes when told to.
 
+//! The state of subscriptions against a Redis that does what it is told.
+
 use super::*;
 
 /// The state and a Redis that executes what was sent when told to.

@@ -227,3 +227,31 @@ fn the_list_of_clients_shows_what_they_do() {
     client.call(&["EXEC"]).unwrap();
     shown("cmd=exec multi=-1 flags=N");
 }
+
+/// The connection that watches outlives a change of protocol.
+#[test]
+fn a_client_may_change_its_protocol_between_watch_and_exec() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::start(redis.addr(), &[]);
+    for (first, then, nil) in [("3", "2", "*-1\r\n"), ("2", "3", "_\r\n")] {
+        let mut client = proxy.client();
+        client.call(&["HELLO", first]).unwrap();
+        client.call(&["ZADD", "z", "1", "a"]).unwrap();
+        client.call(&["WATCH", "k"]).unwrap();
+        client.call(&["HELLO", then]).unwrap();
+        client.call(&["MULTI"]).unwrap();
+        client.call(&["ZRANGE", "z", "0", "-1", "WITHSCORES"]).unwrap();
+        let reply = client.call_raw(&["EXEC"]).unwrap();
+        let expected = match then {
+            "2" => "*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n",
+            _ => "*1\r\n*1\r\n*2\r\n$1\r\na\r\n,1\r\n",
+        };
+        assert_eq!(String::from_utf8_lossy(&reply), expected);
+        client.call(&["WATCH", "k"]).unwrap();
+        client.call(&["HELLO", first]).unwrap();
+        client.call(&["HELLO", then]).unwrap();
+        proxy.client().call(&["INCR", "k"]).unwrap();
+        client.call(&["MULTI"]).unwrap();
+        assert_eq!(client.call_raw(&["EXEC"]).unwrap(), nil.as_bytes());
+    }
+}
