@@ -73,7 +73,8 @@ fn shown(bytes: &[u8]) -> String {
 
 #[test]
 fn a_configuration_can_be_checked_and_mistakes_are_named() {
-    let fine = run(&["--check", "--upstream", "redis://:secret@localhost:1", "--set", "cache.max_memory=64mb"]);
+    let fine =
+        run(&["--check", "--upstream", "redis://:secret@localhost:1", "--set", "cache.max_memory=64mb"]);
     assert!(fine.status.success(), "{}", shown(&fine.stderr));
     assert!(!shown(&fine.stdout).contains("secret"), "{}", shown(&fine.stdout));
     for (args, named) in [
