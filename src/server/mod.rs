@@ -16,7 +16,7 @@ use crate::command;
 use crate::config::Config;
 use crate::memory::{Engine, EngineConfig};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
-use crate::session::{Budget, Bus, Clients, Shared, Upstream};
+use crate::session::{Budget, Bus, Clients, LargeKeys, Shared, Upstream};
 use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
@@ -167,7 +167,7 @@ fn connect(
     node.lane.expect_db(upstream.db);
     tasks.push(tokio::spawn(Arc::clone(&node).keep_connected()));
     tasks.push(tokio::spawn(Arc::clone(&hub).run()));
-    Ok(Upstream { node, pool, hub, first_db: upstream.db })
+    Ok(Upstream { node, pool, hub, first_db: upstream.db, large: LargeKeys::default() })
 }
 
 /// Where the upstream is and how to talk to it, by the settings.

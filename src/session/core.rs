@@ -83,6 +83,10 @@ pub struct Core {
     pub paused_until: Option<Nanos>,
     /// Part of a reply has been passed on: from here an error cannot be told any more.
     pub partial: bool,
+    /// What stands for the key of the read in hand in the list of large keys; 0 for other commands.
+    pub key: u64,
+    /// Bytes of the reply that is being passed on.
+    pub relayed: usize,
     /// The mean size of the client's replies of late.
     reply_size: usize,
     /// Ends when everything owed has been written.
@@ -136,6 +140,8 @@ impl Core {
             settled: false,
             paused_until: None,
             partial: false,
+            key: 0,
+            relayed: 0,
             reply_size: FIRST_SIZE,
             closing: false,
             tally: Vec::new(),
@@ -173,7 +179,8 @@ impl Core {
         }
         if !direct && len > 0 {
             let started = self.now;
-            self.slots.push(Slot { owed: Owed::Local(len as u32), command, served, started, muted: false });
+            let owed = Owed::Local(len as u32);
+            self.slots.push(Slot { owed, command, served, started, key: 0, muted: false });
         }
     }
 
@@ -221,7 +228,7 @@ impl Core {
             _ => (To::Session(inbox), false),
         };
         let muted = self.muted();
-        let seq = self.slots.push(Slot { owed, command, served, started: self.now, muted });
+        let seq = self.slots.push(Slot { owed, command, served, started: self.now, key: self.key, muted });
         let len = raw.len() as u32;
         let pending =
             Pending { to, seq, at: self.now, len, prefix: 0, swallow, db: self.db, retry, moves_db };

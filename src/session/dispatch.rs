@@ -8,7 +8,7 @@ use super::core::{Core, Mute};
 use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
-use crate::command::{self, Class, Command, Flags, Lookup};
+use crate::command::{self, Cache, Class, Command, Flags, Lookup};
 use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
 use crate::settings::AdminCommands;
@@ -62,6 +62,7 @@ pub enum Job {
 impl Core {
     /// Executes one request; `raw` is its bytes.
     pub fn execute(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        self.key = 0;
         let mute = self.mute;
         match self.mute {
             Mute::Next => self.mute = Mute::This,
@@ -131,7 +132,7 @@ impl Core {
             Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
             Class::Pinned => return self.pinned(cause(command), command.id, raw),
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
-            Class::Cached => self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss),
+            Class::Cached => return self.read(command, args, raw),
             Class::Lane | Class::Admin => {
                 let (owed, flux) = self.counted(command, args);
                 let waited = std::mem::take(&mut self.settled);
@@ -172,6 +173,19 @@ impl Core {
             "pubsub|numpat" | "pubsub|channels" | "pubsub|shardchannels" => plain(hub.unsettled()),
             _ => plain(None),
         }
+    }
+
+    /// A read whose reply depends on its key alone: by the lane, unless that reply is known to be large.
+    fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        self.key = match (command.cache, self.upstream()) {
+            (Cache::SingleKey, Some(upstream)) => upstream.large.hash(self.db, &args[1]).max(1),
+            _ => 0,
+        };
+        if self.key != 0 && self.upstream().is_some_and(|upstream| upstream.large.contains(self.key)) {
+            return self.pinned(Cause::Bulk, command.id, raw);
+        }
+        self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss);
+        Flow::Next
     }
 
     // === what is not in the table ===

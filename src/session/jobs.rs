@@ -67,9 +67,21 @@ impl Session {
             Ok(failed) => {
                 self.count_pinned(command, failed);
                 pinned.release();
+                self.judge_size();
                 Ok(())
             }
             Err(broken) => self.broken(pinned, broken, command),
+        }
+    }
+
+    /// A read that went by a connection of its own because its reply was large once: was it again?
+    fn judge_size(&mut self) {
+        let key = std::mem::take(&mut self.core.key);
+        if key != 0
+            && self.core.relayed <= self.core.bulk_threshold()
+            && let Some(upstream) = self.core.upstream()
+        {
+            upstream.large.forget(key);
         }
     }
 

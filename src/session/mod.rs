@@ -21,6 +21,7 @@ mod engine;
 mod help;
 mod info;
 mod jobs;
+mod large_keys;
 mod local;
 mod output;
 mod pinned;
@@ -44,6 +45,7 @@ use tokio_util::io::poll_read_buf;
 
 pub use bus::Bus;
 pub use clients::{Client, Clients};
+pub use large_keys::LargeKeys;
 pub use shared::{Budget, Shared, Upstream};
 
 use self::core::Core;

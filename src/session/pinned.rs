@@ -81,8 +81,10 @@ impl Session {
     ) -> Result<bool, Broken> {
         let mut first = None;
         let muted = self.core.muted();
+        self.core.relayed = 0;
         self.receive(pinned, limit, &mut |session, chunk| {
             first = first.or(chunk.first().copied());
+            session.core.relayed += chunk.len();
             if !muted {
                 session.core.partial = true;
                 session.core.out.tail.extend_from_slice(chunk);

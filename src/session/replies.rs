@@ -130,6 +130,12 @@ impl Core {
     fn finish(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
         let failed = reply.first() == Some(&b'-');
         self.learn_size(reply.len());
+        if slot.key != 0
+            && reply.len() > self.bulk_threshold()
+            && let Some(upstream) = self.upstream()
+        {
+            upstream.large.note(slot.key);
+        }
         if failed {
             self.recorder.error_reply(reply);
         }

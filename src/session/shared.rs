@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::bus::Bus;
 use super::clients::Clients;
+use super::large_keys::LargeKeys;
 use crate::clock::Clock;
 use crate::memory::Engine;
 use crate::settings::Settings;
@@ -49,6 +50,8 @@ pub struct Upstream {
     pub hub: Arc<Hub>,
     /// The database in which every client begins.
     pub first_db: u32,
+    /// Keys whose reads do not belong on the lane.
+    pub large: LargeKeys,
 }
 
 /// A bound that many share.

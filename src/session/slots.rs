@@ -23,6 +23,8 @@ pub struct Slot {
     pub served: Served,
     /// When it was read.
     pub started: Nanos,
+    /// What stands for the key of a read in the list of large keys; 0 for other commands.
+    pub key: u64,
     /// CLIENT REPLY OFF or SKIP: the reply is dropped.
     pub muted: bool,
 }

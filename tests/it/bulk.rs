@@ -161,3 +161,21 @@ fn a_malformed_large_request_is_told_so() {
     }
     assert_eq!(ours.read().unwrap(), theirs.read().unwrap());
 }
+
+#[test]
+fn a_key_whose_reply_was_large_is_read_over_a_connection_of_its_own_while_it_is() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[SMALL_THRESHOLD]);
+    let mut client = proxy.client();
+    let bulk = || proxy.shared().stats.pinned.for_bulk.get();
+    let value = noise(100_000);
+    redis.client().exchange(&set("k", &value), 1).unwrap();
+    redis.client().call(&["SET", "small", "v"]).unwrap();
+    let mut read = |key: &str| client.call(&["GET", key]).unwrap().text().unwrap().len();
+    assert_eq!((read("k"), bulk()), (100_000, 0), "nobody knew");
+    assert_eq!((read("k"), bulk()), (100_000, 1));
+    assert_eq!((read("small"), bulk()), (1, 1));
+    redis.client().call(&["SET", "k", "v"]).unwrap();
+    assert_eq!((read("k"), bulk()), (1, 2), "the last detour");
+    assert_eq!((read("k"), bulk()), (1, 2));
+}
