@@ -241,8 +241,10 @@ impl Core {
     /// What happens at the limit, by Redis's name.
     pub(super) fn eviction_policy(&self) -> &'static str {
         match self.shared.memory.as_ref().map(|engine| engine.config().eviction) {
-            Some(Eviction::Refuse) => "noeviction",
-            _ => "allkeys-lru",
+            // In front of Redis the proxy holds no data that it could evict, and job queues look here
+            // for a policy that would lose their jobs.
+            Some(Eviction::Refuse) | None => "noeviction",
+            Some(Eviction::Lru) => "allkeys-lru",
         }
     }
 
