@@ -21,7 +21,14 @@ fn near(max_memory: usize) -> Near<()> {
 
 fn read_of(key: &[u8]) -> ReadOf<'_> {
     let key = EntryKey { identity: 0, db: 0, command: 0, key, rest: Args::new(&[], &[]) };
-    ReadOf { lane: LaneId(0), key, settings: Settings::default(), unanswered: None }
+    ReadOf {
+        lane: LaneId(0),
+        key,
+        settings: Settings::default(),
+        unanswered: None,
+        asked: u64::MAX,
+        fenced: false,
+    }
 }
 
 /// Reads a key through; true for a hit.

@@ -52,7 +52,14 @@ fn ours(entries: usize) -> (f64, f64, f64) {
     for n in 0..entries {
         let key = key(n);
         let key = EntryKey { identity: 0, db: 0, command: 0, key: key.as_bytes(), rest: Args::new(&[], &[]) };
-        let read = ReadOf { lane: LaneId(0), key, settings: Settings::default(), unanswered: None };
+        let read = ReadOf {
+            lane: LaneId(0),
+            key,
+            settings: Settings::default(),
+            unanswered: None,
+            asked: u64::MAX,
+            fenced: false,
+        };
         if let Looked::Fetch(flight) = near.read(&read, 1, || (), |_| ()) {
             near.appended(flight, 1, 1);
             let _ = near.replied(flight, reply.as_bytes(), Absence::Present);

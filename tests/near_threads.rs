@@ -13,7 +13,14 @@ const READERS: usize = 3;
 
 fn read_of(key: &[u8]) -> ReadOf<'_> {
     let key = EntryKey { identity: 0, db: 0, command: 1, key, rest: Args::new(&[], &[]) };
-    ReadOf { lane: LANE, key, settings: Settings::default(), unanswered: None }
+    ReadOf {
+        lane: LANE,
+        key,
+        settings: Settings::default(),
+        unanswered: None,
+        asked: u64::MAX,
+        fenced: false,
+    }
 }
 
 fn near() -> Near<()> {

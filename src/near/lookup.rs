@@ -18,9 +18,14 @@ pub struct ReadOf<'a> {
     pub settings: Settings,
     /// The lane's sequence number of the client's last unanswered command, None when all have been
     /// answered. Behind an unanswered command nothing is served from here: a flight appended after
-    /// it may be joined, otherwise the read is parked. A client with parked reads says `u64::MAX`,
-    /// which parks this one too: joined, it could show an older state than those before it.
+    /// it may be joined; a read that could be served is parked, any other goes to the lane. A client
+    /// with parked reads says `u64::MAX`: joined, this one could show an older state than they do.
     pub unanswered: Option<u64>,
+    /// When the client asked (ns). A hit may be served however long the stream has been silent if it
+    /// has been confirmed since: it is what the upstream would have answered then.
+    pub asked: u64,
+    /// Served only if the stream has been confirmed since `asked`, whatever `max_staleness` says.
+    pub fenced: bool,
 }
 
 /// What a read has to do.
@@ -40,11 +45,11 @@ pub enum Looked {
     Fetch(FlightRef),
     /// An ordinary, untracked read on the lane.
     Plain(Plain),
-    /// Wait for the client's unanswered commands and look again; or, once another command of the
-    /// client is to be appended, send it ahead of that one as a plain read.
+    /// There is an entry: wait for the client's unanswered commands and look again; or, once another
+    /// command of the client is to be appended, send this ahead of it as a plain read.
     Parked,
-    /// There is an entry, but the stream has not been confirmed for `max_staleness`: wait for the
-    /// outstanding PING and look again.
+    /// There is an entry, but the stream has not been confirmed for too long: wait for the answer to a
+    /// PING sent from now on and look again.
     Guarded,
 }
 
@@ -93,6 +98,15 @@ enum Use {
     Nothing,
 }
 
+/// What an entry must be measured by.
+#[derive(Clone, Copy)]
+struct Freshness {
+    /// Entries whose deadline is past this moment are live.
+    now: u64,
+    /// The stream must have been confirmed at this moment or later.
+    confirmed: u64,
+}
+
 impl<W> Near<W> {
     /// Looks up one read. `hit` is called under the shard's lock with the reply as RESP3 bytes: it
     /// copies them out and does nothing else. `waiter` is called only if a flight is joined.
@@ -116,11 +130,15 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
-        if self.rules.parking && read.unanswered.is_some() {
-            return self.join(&mut part, hash, read, (stamp, now), waiter).unwrap_or(Looked::Parked);
+        let freshness = self.freshness(read, now);
+        if self.rules.parking
+            && read.unanswered.is_some()
+            && self.peek(&part, hash, &read.key, freshness) != Use::Nothing
+        {
+            return Looked::Parked;
         }
         let mut age = 0;
-        let found = self.serve(&mut part, hash, &read.key, now, |entry| {
+        let found = self.serve(&mut part, hash, &read.key, freshness, |entry| {
             hit(entry.reply());
             age = entry.age_ns(now);
         });
@@ -167,6 +185,7 @@ impl<W> Near<W> {
         if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
             return MultiLooked::Miss;
         }
+        let freshness = self.freshness(template, now);
         let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
         let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
         order.sort_unstable();
@@ -182,7 +201,7 @@ impl<W> Near<W> {
             if self.rules.pending && part.pending.contains(hash) {
                 return MultiLooked::Miss;
             }
-            match self.peek(part, hash, &EntryKey { key, ..template.key }, now) {
+            match self.peek(part, hash, &EntryKey { key, ..template.key }, freshness) {
                 Use::Serve => {}
                 Use::Wait => return MultiLooked::Guarded,
                 Use::Nothing => return MultiLooked::Miss,
@@ -191,7 +210,7 @@ impl<W> Near<W> {
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             let key = EntryKey { key, ..template.key };
-            if self.serve(part, hash, &key, now, |entry| hit(i, entry.reply())) != Use::Serve {
+            if self.serve(part, hash, &key, freshness, |entry| hit(i, entry.reply())) != Use::Serve {
                 // An epoch that ended meanwhile: the caller drops what it got.
                 return MultiLooked::Miss;
             }
@@ -230,14 +249,14 @@ impl<W> Near<W> {
         part: &mut Part<W>,
         hash: u64,
         key: &EntryKey,
-        now: u64,
+        freshness: Freshness,
         serve: impl FnOnce(&Entry),
     ) -> Use {
         let mut serve = Some(serve);
         let mut found = Use::Nothing;
         for command in self.answers(key.command).into_iter().flatten() {
             part.store.visit(hash, &EntryKey { command, ..*key }, |entry| {
-                found = self.usable(entry, now);
+                found = self.usable(entry, freshness);
                 let serve = serve.take_if(|_| found == Use::Serve);
                 serve.map(|serve| serve(entry)).is_some()
             });
@@ -248,21 +267,26 @@ impl<W> Near<W> {
         found
     }
 
-    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, now: u64) -> Use {
+    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, freshness: Freshness) -> Use {
         let commands = self.answers(key.command).into_iter().flatten();
         let uses = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
-        uses.map(|entry| self.usable(entry, now)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
+        uses.map(|entry| self.usable(entry, freshness)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
     }
 
-    fn usable(&self, entry: &Entry, now: u64) -> Use {
+    fn freshness(&self, read: &ReadOf, now: u64) -> Freshness {
+        let recent = now.saturating_sub(self.config.max_staleness);
+        let confirmed = if read.fenced { read.asked } else { read.asked.min(recent) };
+        Freshness { now, confirmed }
+    }
+
+    fn usable(&self, entry: &Entry, freshness: Freshness) -> Use {
         let stamp = entry.stamp();
-        if self.lanes.standing(stamp) != Standing::Live || now >= entry.deadline() {
+        if self.lanes.standing(stamp) != Standing::Live || freshness.now >= entry.deadline() {
             return Use::Nothing;
         }
         let lane = LaneId(stamp.lane);
         let tracked = self.lanes.stamp(lane).1 == Phase::Tracking;
-        let quiet = now.saturating_sub(self.lanes.confirmed_at(lane));
-        if self.rules.staleness && tracked && quiet > self.config.max_staleness {
+        if self.rules.staleness && tracked && self.lanes.confirmed_at(lane) < freshness.confirmed {
             return Use::Wait;
         }
         Use::Serve
@@ -311,16 +335,19 @@ impl<W> Near<W> {
         waiter: impl FnOnce() -> W,
     ) -> Option<Looked> {
         let flight = part.flights.find(hash, &read.key)?;
-        let seq = self.joinable(flight, read.unanswered, now).filter(|_| flight.stamp == stamp)?;
+        let seq = self.joinable(flight, read, now).filter(|_| flight.stamp == stamp)?;
         flight.join(waiter).then_some(Looked::Joined { seq })
     }
 
     /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
     /// after its value has arrived: nobody would be told.
-    fn joinable(&self, flight: &Flight<W>, unanswered: Option<u64>, now: u64) -> Option<u64> {
+    fn joinable(&self, flight: &Flight<W>, read: &ReadOf, now: u64) -> Option<u64> {
         let Progress::Appended { sent_at, seq } = flight.progress else { return None };
-        let in_order = !self.rules.join_order || unanswered.is_none_or(|last| seq > last);
-        let recent = now.saturating_sub(sent_at) <= self.config.max_staleness;
+        let in_order = !self.rules.join_order || read.unanswered.is_none_or(|last| seq > last);
+        let recent = match read.fenced {
+            true => sent_at >= read.asked,
+            false => now.saturating_sub(sent_at) <= self.config.max_staleness,
+        };
         (in_order && recent).then_some(seq)
     }
 

@@ -24,7 +24,14 @@ fn near(admit_after: u8) -> Near<u32> {
 
 fn get(key: &[u8]) -> ReadOf<'_> {
     let key = EntryKey { identity: 0, db: 0, command: GET, key, rest: Args::new(&[], &[]) };
-    ReadOf { lane: LANE, key, settings: Settings::default(), unanswered: None }
+    ReadOf {
+        lane: LANE,
+        key,
+        settings: Settings::default(),
+        unanswered: None,
+        asked: u64::MAX,
+        fenced: false,
+    }
 }
 
 fn element(key: &[u8]) -> ReadOf<'_> {
@@ -214,12 +221,38 @@ fn joiners_get_the_reply_whatever_becomes_of_the_flight() {
     assert!(matches!(near.read(&get(b"k"), START, || 3, |_| ()), Looked::Joined { seq: 10 }));
     let behind = |last| ReadOf { unanswered: Some(last), ..get(b"k") };
     assert!(matches!(near.read(&behind(9), START, || 4, |_| ()), Looked::Joined { seq: 10 }));
-    assert!(matches!(near.read(&behind(10), START, || 5, |_| ()), Looked::Parked));
+    let late = near.read(&behind(10), START, || 5, |_| ());
+    assert!(matches!(late, Looked::Plain(Plain::Flying)), "the flight is older than its own: {late:?}");
     near.pushed(b"k");
     assert!(matches!(near.read(&get(b"k"), START, || 6, |_| ()), Looked::Fetch(_)));
     assert_eq!(near.replied(flight, b"$1\r\nv\r\n", Absence::Present), [3, 4]);
     assert_eq!(near.ttl_replied(flight, Some(-1), START), Err(NotStored::Detached));
     assert_eq!(near.ttl_replied(flight, Some(-1), START), Err(NotStored::Unknown));
+}
+
+#[test]
+fn behind_an_unanswered_command_an_entry_waits_and_a_miss_goes() {
+    let near = near(1);
+    fetch(&near, &get(b"k"), b"$1\r\nv\r\n", -1).expect("stored");
+    let behind = |key| ReadOf { unanswered: Some(7), ..get(key) };
+    assert!(matches!(look(&near, &behind(b"k"), START), Err(Looked::Parked)));
+    assert!(matches!(look(&near, &behind(b"other"), START), Err(Looked::Fetch(_))));
+}
+
+#[test]
+fn a_hit_needs_a_stream_confirmed_lately_or_since_it_was_asked_for() {
+    let near = near(1);
+    fetch(&near, &get(b"k"), b"$1\r\nv\r\n", -1).expect("stored");
+    let later = START + 1500 * MS;
+    assert!(matches!(look(&near, &get(b"k"), later), Err(Looked::Guarded)));
+    // A PING sent when the read came, and answered only after `max_staleness`.
+    let asked = |asked| ReadOf { asked, ..get(b"k") };
+    near.confirmed(LANE, START + 100 * MS);
+    assert!(look(&near, &asked(START + 100 * MS), later).is_ok());
+    assert!(matches!(look(&near, &asked(START + 200 * MS), later), Err(Looked::Guarded)));
+    let fenced = |asked| ReadOf { asked, fenced: true, ..get(b"k") };
+    assert!(look(&near, &fenced(START + 100 * MS), START + 101 * MS).is_ok());
+    assert!(matches!(look(&near, &fenced(START + 101 * MS), START + 101 * MS), Err(Looked::Guarded)));
 }
 
 #[test]

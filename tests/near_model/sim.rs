@@ -141,6 +141,11 @@ impl Sim {
         true
     }
 
+    /// A client has got all its replies.
+    pub fn is_idle(&self, client: usize) -> bool {
+        self.clients[client].requests.is_empty()
+    }
+
     /// Time passes.
     pub fn pass(&mut self, ns: u64) {
         self.now += ns;
@@ -470,7 +475,7 @@ fn name(k: u8) -> [u8; 2] {
 fn read_of(key: Key, bytes: &[u8], unanswered: Option<u64>) -> ReadOf<'_> {
     let rest = Args::new(&[], &[]);
     let key = EntryKey { identity: 0, db: u32::from(key.0), command: GET, key: bytes, rest };
-    ReadOf { lane: LANE, key, settings: Settings::default(), unanswered }
+    ReadOf { lane: LANE, key, settings: Settings::default(), unanswered, asked: u64::MAX, fenced: false }
 }
 
 fn encode(value: Option<u64>) -> Vec<u8> {
