@@ -7,6 +7,7 @@
 mod entry;
 pub mod glob;
 mod record;
+mod segment;
 mod shard;
 mod size;
 mod sketch;

@@ -6,15 +6,14 @@
 //! out. So a scan passes through the window and leaves the hot records alone. With
 //! `Admission::Always` there is no window and no sketch, and this is a plain LRU.
 //!
-//! Invariant: `bytes()` is what `validate()` recounts, and is at most `budget` after every call.
+//! Invariant: `bytes()` is what `validate()` recounts, and is at most `budget` after every call. So a smaller
+//! budget is approached in steps, each of which keeps the invariant.
 
 use super::entry::{Entry, EntryKey};
 use super::record::Record;
-use super::size::{size_class, table_bytes};
+use super::segment::{NODE, Segment};
 use super::sketch::Sketch;
 use ahash::RandomState;
-use lru::LruCache;
-use std::hash::{BuildHasher, Hasher};
 
 /// Who may stay in a full shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,15 +43,6 @@ pub struct Shard {
     earliest: u64,
 }
 
-/// Records in recency order and their bytes.
-struct Segment {
-    records: LruCache<u64, Record, ByHash>,
-    /// Heap bytes of the records, without nodes and table.
-    payload: usize,
-    /// The most records held so far, which the table has room for.
-    peak: usize,
-}
-
 /// Records that left, to be dropped after the lock is released.
 #[derive(Default)]
 pub struct Dropped {
@@ -79,43 +69,8 @@ pub struct Swept {
 /// The window is a tenth of the shard: best on average over the traces of benches/hit_ratio.rs. Hill
 /// climbing for it was tried and was worse than this at every sample size, being slow and noisy.
 const WINDOW_SHARE: usize = 10;
-/// Node of `lru`: two links beside key and record.
-const NODE: usize = size_class(16 + size_of::<(u64, Record)>());
-/// Slot of `lru`'s table: two pointers.
-const SLOT: usize = 16;
-/// A segment's fixed cost: its two end nodes.
-const ENDS: usize = 2 * NODE;
-
-impl Segment {
-    fn new() -> Self {
-        Segment { records: LruCache::unbounded_with_hasher(ByHash), payload: 0, peak: 0 }
-    }
-
-    fn bytes(&self) -> usize {
-        self.payload + self.records.len() * NODE + table_bytes(self.peak, SLOT) + ENDS
-    }
-
-    fn put(&mut self, hash: u64, record: Record) -> Option<Record> {
-        self.payload += record.cost();
-        let old = self.records.put(hash, record);
-        self.payload -= old.as_ref().map_or(0, Record::cost);
-        self.peak = self.peak.max(self.records.len());
-        old
-    }
-
-    fn pop(&mut self, hash: u64) -> Option<Record> {
-        let record = self.records.pop(&hash)?;
-        self.payload -= record.cost();
-        Some(record)
-    }
-
-    fn pop_lru(&mut self) -> Option<(u64, Record)> {
-        let (hash, record) = self.records.pop_lru()?;
-        self.payload -= record.cost();
-        Some((hash, record))
-    }
-}
-
+/// Bytes that one step towards a smaller budget frees, about: some thousand records.
+const SHRINK_STEP: usize = 256 * 1024;
 impl Shard {
     /// A shard of at most `budget` bytes. `state` is the same in all shards.
     pub fn new(budget: usize, admission: Admission, state: RandomState) -> Self {
@@ -133,6 +88,43 @@ impl Shard {
             entries: 0,
             state,
             earliest: u64::MAX,
+        }
+    }
+
+    /// Sets another budget, or makes one step towards a smaller one, so that the caller's lock is held
+    /// shortly: to be called again until it returns true.
+    #[must_use = "false: the budget is not yet the one wanted"]
+    pub fn set_budget(&mut self, wanted: usize, dropped: &mut Dropped) -> bool {
+        let bytes = self.bytes();
+        self.budget = wanted.max(bytes.saturating_sub(SHRINK_STEP));
+        if bytes <= wanted {
+            return true;
+        }
+        // What tables give back may spare a record, so they are asked each time; they do at halvings only.
+        while self.bytes() > self.budget && self.evict_last(dropped).is_some() {
+            self.window.compact();
+            self.main.compact();
+            if let Some(sketch) = &mut self.sketch {
+                sketch.trim(self.entries);
+            }
+        }
+        self.budget == wanted
+    }
+
+    /// Sets another rule for who may stay. What is here stays.
+    pub fn set_admission(&mut self, admission: Admission) {
+        match admission {
+            Admission::Always => {
+                self.sketch = None;
+                while let Some((hash, record)) = self.window.pop_lru() {
+                    self.main.put(hash, record);
+                }
+                self.window.compact();
+            }
+            Admission::Frequency { admit_after } => {
+                self.sketch.get_or_insert_with(|| Sketch::new(0));
+                self.admit_after = admit_after;
+            }
         }
     }
 
@@ -302,11 +294,16 @@ impl Shard {
             }
         }
         while self.bytes() > self.budget {
-            let victim = self.main.pop_lru().or_else(|| self.window.pop_lru());
-            let Some((hash, record)) = victim else { break };
+            let Some(hash) = self.evict_last(dropped) else { break };
             dropped.refused |= hash == newcomer;
-            self.evict(record, dropped);
         }
+    }
+
+    /// Evicts the record that is worth least.
+    fn evict_last(&mut self, dropped: &mut Dropped) -> Option<u64> {
+        let (hash, record) = self.main.pop_lru().or_else(|| self.window.pop_lru())?;
+        self.evict(record, dropped);
+        Some(hash)
     }
 
     /// A record that left the window takes the place of less frequent ones, or goes.
@@ -357,26 +354,8 @@ impl Shard {
     }
 }
 
-impl Segment {
-    /// Removes the condemned entries of one record.
-    fn bury(&mut self, hash: u64, dead: &impl Fn(&Entry) -> bool, dropped: &mut Dropped) -> usize {
-        let Some(record) = self.records.peek_mut(&hash) else { return 0 };
-        if record.entries().all(dead) {
-            let removed = record.len();
-            if let Some(record) = self.pop(hash) {
-                dropped.push(record);
-            }
-            return removed;
-        }
-        let before = record.cost();
-        let removed = record.retain(|entry| !dead(entry));
-        self.payload = self.payload + record.cost() - before;
-        removed
-    }
-}
-
 impl Dropped {
-    fn push(&mut self, record: Record) {
+    pub(super) fn push(&mut self, record: Record) {
         match self.first {
             None => self.first = Some(record),
             Some(_) => self.more.push(record),
@@ -413,35 +392,6 @@ impl Returns {
 
     fn are_usual(&self) -> bool {
         self.firsts >= RETURNS_SAMPLE && f64::from(self.seconds) > 0.64 * f64::from(self.firsts)
-    }
-}
-
-/// The map's keys are hashes already (keyed, of 64 bits), so they are not hashed again.
-#[derive(Clone, Copy, Default)]
-struct ByHash;
-
-struct Given(u64);
-
-impl BuildHasher for ByHash {
-    type Hasher = Given;
-
-    fn build_hasher(&self) -> Given {
-        Given(0)
-    }
-}
-
-impl Hasher for Given {
-    fn write_u64(&mut self, n: u64) {
-        // The shard is chosen by the high bits and the table's tag uses the top seven: spread them.
-        self.0 = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        debug_assert!(false, "keys are u64");
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

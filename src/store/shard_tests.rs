@@ -279,3 +279,41 @@ fn two_keys_with_one_hash_do_not_answer_for_each_other() {
     assert_eq!(shard.len(), 1);
     shard.validate();
 }
+
+#[test]
+fn budget_and_admission_change_with_records_inside() {
+    let rules = [Admission::Always, Admission::Frequency { admit_after: 2 }];
+    for (first, second) in [(rules[0], rules[1]), (rules[1], rules[0])] {
+        let mut shard = Shard::new(2 << 20, first, state());
+        let fill = |shard: &mut Shard| {
+            for n in 0..30_000u32 {
+                let bytes = n.to_le_bytes();
+                let key = key(&bytes);
+                let hash = state().hash_one(bytes);
+                shard.wants(hash);
+                drop(shard.insert(hash, &key, entry(&key, b"$1\r\nv\r\n", 9)));
+            }
+        };
+        fill(&mut shard);
+        let (mut steps, mut evicted) = (0, 0);
+        loop {
+            let (before, mut dropped) = (shard.len(), Dropped::default());
+            let done = shard.set_budget(100_000, &mut dropped);
+            assert_eq!(before - shard.len(), dropped.evicted);
+            assert!(shard.bytes() <= shard.budget, "within the budget of every step");
+            shard.validate();
+            (steps, evicted) = (steps + 1, evicted + dropped.evicted);
+            if done {
+                break;
+            }
+        }
+        assert!(steps > 4 && evicted > 5000, "{steps} steps, {evicted} evicted");
+        assert!(shard.len() > 300, "the table gave its room back: {}", shard.len());
+        shard.set_admission(second);
+        shard.validate();
+        assert!(shard.set_budget(2 << 20, &mut Dropped::default()));
+        fill(&mut shard);
+        shard.validate();
+        assert!(shard.bytes() <= 2 << 20 && shard.len() > 5000, "{}", shard.len());
+    }
+}

@@ -43,6 +43,18 @@ impl Sketch {
         }
     }
 
+    /// Shrinks (by folding, no count gets too low) while it is larger than `keys` need.
+    pub fn trim(&mut self, keys: usize) {
+        while Self::words_for(keys) < self.words.len() {
+            // Blocks are chosen by the low bits, so blocks i and i + half become block i.
+            let half = self.words.len() / 2;
+            let upper = self.words.split_off(half);
+            self.words.iter_mut().zip(upper).for_each(|(word, other)| *word = larger_of_each(*word, other));
+            self.words.shrink_to_fit();
+            self.sample = half * KEYS_PER_WORD * SAMPLE_PER_KEY;
+        }
+    }
+
     fn resize(&mut self, words: usize) {
         let old = self.words.len().max(1);
         let mut wider = vec![0; words];
@@ -111,6 +123,11 @@ impl Sketch {
     }
 }
 
+/// The larger of each pair of counters.
+fn larger_of_each(a: u64, b: u64) -> u64 {
+    (0..64).step_by(4).fold(0, |word, shift| word | ((a >> shift) & MAX).max((b >> shift) & MAX) << shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +162,9 @@ mod tests {
         let mut sketch = Sketch::new(32);
         (0..9).for_each(|_| _ = sketch.touch(hash(7)));
         sketch.fit(100_000);
+        assert!(sketch.count(hash(7)) >= 9);
+        sketch.trim(32);
+        assert_eq!(sketch.bytes(), Sketch::new(32).bytes());
         assert!(sketch.count(hash(7)) >= 9);
         sketch.halve();
         assert!(sketch.count(hash(7)) <= 7);
