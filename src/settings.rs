@@ -15,7 +15,7 @@ pub struct Settings {
     pub server: ServerSettings,
     /// For lanes and pinned connections; none: memory only.
     pub upstream: Option<UpstreamSettings>,
-    /// For whatever keeps data.
+    /// For the near cache, and the room of the memory engine.
     pub cache: CacheSettings,
     /// For the memory engine.
     pub memory: MemorySettings,
@@ -102,11 +102,72 @@ pub struct UpstreamSettings {
     pub bulk_connections: usize,
 }
 
-/// `[cache]`: room for data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `[cache]` and `[[namespace]]`: the near cache.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CacheSettings {
-    /// Bytes for everything that grows with data.
+    /// Whether anything is cached.
+    pub enabled: bool,
+    /// Whether hits are served.
+    pub mode: CacheMode,
+    /// Bytes for everything that grows with data: the near cache, or the memory engine.
     pub max_memory: usize,
+    /// Larger replies are not cached.
+    pub max_entry: usize,
+    /// No entry gets older, whatever Redis announces or not.
+    pub max_age: Duration,
+    /// The same for "there is no such key"; zero: not cached.
+    pub negative_max_age: Duration,
+    /// A hit is never older than this, not even behind a half-open connection.
+    pub max_staleness: Duration,
+    /// Who decides what is worth an entry.
+    pub admission: Admission,
+    /// With [`Admission::Frequency`]: accesses before a key is worth a tracked fetch, 1 to 15.
+    pub admit_after: u8,
+    /// Share (0.0 to 1.0) of hits that are compared with the upstream.
+    pub verify: f64,
+    /// How long entries live where the upstream cannot track; zero: nothing is cached there.
+    pub ttl_mode_max_age: Duration,
+    /// Cap for hashes whose fields may expire one by one.
+    pub hash_max_age: Duration,
+    /// How often hot keys are reported upstream (TOUCH) where it evicts by LRU or LFU; none: never.
+    pub keep_warm: Option<Duration>,
+    /// Exceptions by key, the first match wins.
+    pub namespaces: Vec<NamespaceSettings>,
+}
+
+/// Whether hits are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheMode {
+    /// They are.
+    Serve,
+    /// They are counted, and the upstream answers.
+    Observe,
+}
+
+/// Who decides what is worth an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// A frequency sketch: a full cache keeps what is asked for more often.
+    Frequency,
+    /// Everything fetched is kept, the least recently used goes.
+    Always,
+}
+
+/// `[[namespace]]`: what holds for some keys instead of `[cache]`; none: the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceSettings {
+    /// Unique; letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// Glob over whole keys, as in Redis's KEYS.
+    pub pattern: String,
+    /// Whether these keys are cached.
+    pub cache: Option<bool>,
+    /// See [`CacheSettings::max_age`].
+    pub max_age: Option<Duration>,
+    /// See [`CacheSettings::max_entry`].
+    pub max_entry: Option<usize>,
+    /// See [`CacheSettings::negative_max_age`].
+    pub negative_max_age: Option<Duration>,
 }
 
 /// `[memory]`: the memory engine.
@@ -186,6 +247,18 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")
+    }
+}
+
+impl Settings {
+    /// How often an idle lane is asked for a sign of life: `ping_every`, and at least four times in
+    /// `max_staleness`, or the hits of a quiet lane would wait for a PING every time.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        let upstream = self.upstream.as_ref()?;
+        Some(match self.cache.enabled {
+            true => upstream.ping_every.min(self.cache.max_staleness / 4),
+            false => upstream.ping_every,
+        })
     }
 }
 

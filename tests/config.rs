@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nearcache::config::{Changes, Config, Origin, Sources};
-use nearcache::settings::{AdminCommands, LogFormat, LogLevel, Secret};
+use nearcache::settings::{
+    AdminCommands, Admission, CacheMode, LogFormat, LogLevel, NamespaceSettings, Secret,
+};
 use tempfile::TempDir;
 
 /// A file, variables and flags for one test.
@@ -182,7 +184,18 @@ fn unknown_options_name_the_nearest() {
     );
     // A section by itself: nothing in it could be in force.
     assert!(file_error("[failover]\n").contains("n.toml:1: unknown option 'failover'"));
-    assert!(file_error("[[namespace]]\nname = 'x'\n").contains("n.toml:1: unknown option 'namespace'"));
+    assert_eq!(
+        file_error("[cache]\nmax_agee = '1m'\n"),
+        "n.toml:2: unknown option 'cache.max_agee'; the nearest known one is 'cache.max_age'"
+    );
+    assert_eq!(
+        file_error("[[namespace]]\nname = 'x'\n\n[[namespace]]\nmax_agee = '1m'\n"),
+        "n.toml:5: unknown option 'namespace.max_agee'; the nearest known one is 'namespace.max_age'"
+    );
+    assert_eq!(
+        file_error("[[namespaces]]\nname = 'x'\n"),
+        "n.toml:1: unknown option 'namespaces'; the nearest known one is 'namespace'"
+    );
 }
 
 #[test]
@@ -200,6 +213,15 @@ fn wrong_values_name_place_option_and_remedy() {
         ("[cache]\nmax_memory = \n", "n.toml:2: "),
         ("[upstream]\ndb = 1\ndb = 1\n", "n.toml:3: "),
         ("[upstream]\nurl = 'http://h'\n", "n.toml:2: upstream.url: unknown scheme"),
+        ("[cache]\nmode = 'on'\n", "n.toml:2: cache.mode: 'on' is none of serve, observe"),
+        ("[cache]\nadmission = 'lru'\n", "n.toml:2: cache.admission: 'lru' is none of frequency, always"),
+        ("[cache]\nverify = 1.5\n", "n.toml:2: cache.verify: must be between 0.0 and 1.0"),
+        ("[cache]\nverify = nan\n", "n.toml:2: cache.verify: must be between 0.0 and 1.0"),
+        ("[cache]\nadmit_after = 16\n", "n.toml:2: cache.admit_after: must be between 1 and 15"),
+        ("[cache]\nadmit_after = 300\n", "n.toml:2: cache.admit_after: "),
+        ("[cache]\nmax_age = '0s'\n", "n.toml:2: cache.max_age: must be more than 0"),
+        ("[cache]\nmax_entry = 0\n", "n.toml:2: cache.max_entry: must be at least 1"),
+        ("[cache]\nmax_staleness = '9ms'\n", "n.toml:2: cache.max_staleness: must be at least 10ms"),
         ("[upstream]\nreconnect_min = '9s'\n", "default: upstream.reconnect_max: must not be less"),
     ];
     for (text, expected) in cases {
@@ -227,6 +249,131 @@ fn wrong_values_name_place_option_and_remedy() {
         flag_error("cache.max_memory", "1kb"),
         "command line: cache.max_memory: must be at least 65536"
     );
+}
+
+#[test]
+fn the_cache_is_configured_by_every_layer() {
+    let defaults = Config::load(Sources::default()).expect("valid").settings.cache;
+    assert!(defaults.enabled);
+    assert_eq!((defaults.mode, defaults.admission), (CacheMode::Serve, Admission::Frequency));
+    assert_eq!(defaults.max_age, Duration::from_secs(300));
+    assert_eq!(defaults.keep_warm, Some(Duration::from_secs(60)));
+    assert_eq!(defaults.namespaces, []);
+
+    let env = [
+        ("NEARCACHE_CACHE__ENABLED", "false"),
+        ("NEARCACHE_CACHE__MODE", "observe"),
+        ("NEARCACHE_CACHE__MAX_AGE", "30s"),
+        ("NEARCACHE_CACHE__MAX_ENTRY", "64kb"),
+        ("NEARCACHE_CACHE__VERIFY", "0.25"),
+        ("NEARCACHE_CACHE__KEEP_WARM", "0s"),
+    ];
+    let flags = [("cache.max_age", "1m"), ("cache.admission", "always"), ("cache.admit_after", "1")];
+    let cache =
+        Case::new("[cache]\nverify = 1\nttl_mode_max_age = '2s'\n", &env, &flags).load().settings.cache;
+    assert!(!cache.enabled);
+    assert_eq!((cache.mode, cache.admission, cache.admit_after), (CacheMode::Observe, Admission::Always, 1));
+    assert_eq!((cache.max_age, cache.max_entry), (Duration::from_secs(60), 64 << 10));
+    assert_eq!((cache.verify, cache.keep_warm), (0.25, None));
+    assert_eq!(cache.ttl_mode_max_age, Duration::from_secs(2));
+    assert_eq!(Case::new("[cache]\nverify = 1\n", &[], &[]).load().settings.cache.verify, 1.0);
+    assert_eq!(flag_error("cache.verify", "x"), "command line: cache.verify: 'x' is not a number");
+}
+
+#[test]
+fn an_idle_lane_is_asked_as_often_as_hits_need_it() {
+    let heartbeat = |flags: &[(&str, &str)]| Case::new("", &[], flags).load().settings.heartbeat();
+    let url = ("upstream.url", "redis://h");
+    assert_eq!(heartbeat(&[]), None);
+    assert_eq!(heartbeat(&[url]), Some(Duration::from_millis(250)));
+    let short = ("cache.max_staleness", "100ms");
+    assert_eq!(heartbeat(&[url, short]), Some(Duration::from_millis(25)));
+    assert_eq!(heartbeat(&[url, short, ("cache.enabled", "false")]), Some(Duration::from_millis(250)));
+    assert_eq!(heartbeat(&[url, ("upstream.ping_every", "10ms")]), Some(Duration::from_millis(10)));
+}
+
+const NAMESPACES: &str = "[[namespace]]\nname = 'sessions'\nmatch = 'session:*'\nmax_age = '30s'\nmax_entry = 10\n\
+                          negative_max_age = '0s'\n\n[[namespace]]\nmatch = '*'\ncache = false\nname = 'rest'\n";
+
+#[test]
+fn namespaces_keep_their_order_and_what_they_leave_open() {
+    let config = Case::new(NAMESPACES, &[], &[]).load();
+    let sessions = NamespaceSettings {
+        name: "sessions".into(),
+        pattern: "session:*".into(),
+        cache: None,
+        max_age: Some(Duration::from_secs(30)),
+        max_entry: Some(10),
+        negative_max_age: Some(Duration::ZERO),
+    };
+    let rest = NamespaceSettings {
+        name: "rest".into(),
+        pattern: "*".into(),
+        cache: Some(false),
+        max_age: None,
+        max_entry: None,
+        negative_max_age: None,
+    };
+    assert_eq!(config.settings.cache.namespaces, [sessions, rest]);
+    let shown = config.describe();
+    assert!(shown.contains("[[namespace]]\n"), "{shown}");
+    assert!(shown.contains("n.toml:10\n"), "{shown}");
+    assert_eq!(Case::new(&shown, &[], &[]).load().settings.cache, config.settings.cache);
+}
+
+#[test]
+fn wrong_namespaces_name_place_and_remedy() {
+    let cases = [
+        ("[[namespace]]\n", "n.toml:1: namespace.name: must be 1 to 64"),
+        ("[[namespace]]\nname = ''\n", "n.toml:2: namespace.name: must be 1 to 64"),
+        ("[[namespace]]\nname = 'a b'\nmatch = '*'\n", "n.toml:2: namespace.name: must be 1 to 64"),
+        ("[[namespace]]\nname = 'a'\n", "n.toml:1: namespace.match: must be a pattern"),
+        (
+            "[[namespace]]\nname = 'a'\nmatch = '1'\n[[namespace]]\nmatch = '2'\nname = 'a'\n",
+            "n.toml:6: namespace.name: 'a' is the name of another namespace",
+        ),
+        ("[[namespace]]\nname = 'a'\nmatch = '1'\nmax_age = '0s'\n", "n.toml:4: namespace.max_age: must be"),
+        ("[[namespace]]\nname = 'a'\nmatch = '1'\nmax_age = 5\n", "n.toml:4: namespace.max_age: '5' lacks"),
+        ("[[namespace]]\nname = 'a'\nmatch = '1'\nmax_entry = 0\n", "n.toml:4: namespace.max_entry: must be"),
+        ("[[namespace]]\nname = 'a'\nmatch = '1'\ncache = 'no'\n", "n.toml:4: namespace.cache: "),
+        ("[namespace]\nname = 'a'\n", "n.toml:1: namespace: "),
+        ("namespace = [1]\n", "n.toml:1: namespace: "),
+    ];
+    for (text, expected) in cases {
+        let error = file_error(text);
+        assert!(error.starts_with(expected), "{text:?} gave {error:?}");
+    }
+    let many = |n: usize| -> String {
+        (0..n).map(|i| format!("[[namespace]]\nname = 'n{i}'\nmatch = 'n{i}:*'\n")).collect()
+    };
+    assert_eq!(Case::new(&many(256), &[], &[]).load().settings.cache.namespaces.len(), 256);
+    assert!(file_error(&many(257)).contains("namespace: there may be 256 of them at most"));
+    let only_file = "namespace.max_age: can be written in the file only, as [[namespace]]";
+    assert_eq!(flag_error("namespace.max_age", "1m"), format!("command line: {only_file}"));
+    assert_eq!(
+        Case::new("", &[("NEARCACHE_NAMESPACE__MAX_AGE", "1m")], &[]).error(),
+        format!("environment variable NEARCACHE_NAMESPACE__MAX_AGE: {only_file}")
+    );
+}
+
+#[test]
+fn all_of_the_cache_is_reloaded() {
+    let case = Case::new(NAMESPACES, &[], &[]);
+    let config = case.load();
+    assert_eq!(config.reload().expect("unchanged").1, Changes::default());
+    case.write("[cache]\nmode = 'observe'\nmax_age = '1m'\nverify = 0.5\nadmission = 'always'\n[log]\nlevel = 'warn'\n");
+    let (reloaded, changes) = config.reload().expect("valid");
+    assert_eq!(
+        changes.applied,
+        ["namespace", "cache.admission", "cache.max_age", "cache.mode", "cache.verify"]
+    );
+    assert_eq!(changes.need_restart, ["log.level"]);
+    assert_eq!(reloaded.settings.cache.namespaces, []);
+    assert_eq!(reloaded.settings.cache.mode, CacheMode::Observe);
+    case.write(NAMESPACES);
+    let (again, changes) = reloaded.reload().expect("valid");
+    assert!(changes.applied.contains(&"namespace".to_string()), "{changes:?}");
+    assert_eq!(again.settings.cache, config.settings.cache);
 }
 
 #[test]

@@ -8,12 +8,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::Sources;
 use super::error::{ConfigError, Origin};
-use super::raw::Raw;
+use super::raw::{Raw, RawNamespace};
 
 /// Where each option that somebody set was set.
 pub(super) type Origins = BTreeMap<String, Origin>;
@@ -30,6 +30,15 @@ pub(super) const ENV_FILE: &str = "NEARCACHE_CONFIG";
 const ENV_PREFIX: &str = "NEARCACHE_";
 /// Set by many platforms for the application; the upstream if nobody names another.
 const ENV_REDIS_URL: &str = "REDIS_URL";
+
+/// The list of namespaces: the only option that the file alone can set.
+pub(super) const NAMESPACES: &str = "namespace";
+
+/// An option of one namespace, or of any; with no name, the namespace itself.
+pub(super) fn namespace_option(index: Option<usize>, name: &str) -> String {
+    let index = index.map(|index| format!("[{index}]")).unwrap_or_default();
+    format!("{NAMESPACES}{index}{}{name}", if name.is_empty() { "" } else { "." })
+}
 
 /// Merges all layers.
 pub(super) fn merge(sources: &Sources) -> Result<(Raw, Origins), ConfigError> {
@@ -132,7 +141,7 @@ fn read_file(path: &Path, text: &str, known: &Table, origins: &mut Origins) -> R
             None => syntax(error),
             Some((option, _)) => ConfigError::Invalid {
                 origin: at(error.span()),
-                option: option.clone(),
+                option: shown(option),
                 reason: error.message().to_string(),
             },
         });
@@ -150,6 +159,10 @@ fn collect(
     for (key, value) in table {
         let option = format!("{prefix}{}", key.get_ref());
         match (value.get_ref(), get(known, &option)) {
+            (DeValue::Array(list), Some(_)) if option == NAMESPACES => {
+                collect_namespaces(list, spans)?;
+                spans.push((option, value.span()));
+            }
             (DeValue::Table(inner), Some(Value::Table(_))) => {
                 collect(inner, &format!("{option}."), known, spans)?;
             }
@@ -164,6 +177,33 @@ fn collect(
     Ok(())
 }
 
+/// The same for the tables of the list of namespaces; elements of other types are left to serde.
+fn collect_namespaces(
+    list: &DeArray<'_>,
+    spans: &mut Vec<(String, Range<usize>)>,
+) -> Result<(), (String, Range<usize>)> {
+    let known = Table::try_from(RawNamespace::complete()).expect("it holds only what TOML can hold");
+    for (i, element) in list.iter().enumerate() {
+        let DeValue::Table(table) = element.get_ref() else { continue };
+        for (key, value) in table {
+            if !known.contains_key(key.get_ref().as_ref()) {
+                return Err((namespace_option(None, key.get_ref()), key.span()));
+            }
+            spans.push((namespace_option(Some(i), key.get_ref()), value.span()));
+        }
+        spans.push((namespace_option(Some(i), ""), element.span()));
+    }
+    Ok(())
+}
+
+/// The name of an option as people write it: without the index of its namespace.
+fn shown(option: &str) -> String {
+    match option.split_once('[').zip(option.split_once(']')) {
+        Some(((list, _), (_, name))) => format!("{list}{name}"),
+        None => option.into(),
+    }
+}
+
 /// Sets one option from a text.
 fn set(
     table: &mut Table,
@@ -175,6 +215,9 @@ fn set(
 ) -> Result<(), ConfigError> {
     let invalid =
         |reason: String| ConfigError::Invalid { origin: origin.clone(), option: option.into(), reason };
+    if option == NAMESPACES || option.starts_with("namespace.") {
+        return Err(invalid("can be written in the file only, as [[namespace]]".into()));
+    }
     let value = match get(known, option) {
         None => return Err(unknown(origin, option.into(), known)),
         Some(Value::Table(_)) => return Err(invalid("is a section, not an option".into())),
@@ -184,6 +227,9 @@ fn set(
         }
         Some(Value::Integer(_)) => {
             Value::Integer(text.parse().map_err(|_| invalid(format!("'{text}' is not a whole number")))?)
+        }
+        Some(Value::Float(_)) => {
+            Value::Float(text.parse().map_err(|_| invalid(format!("'{text}' is not a number")))?)
         }
         Some(Value::Boolean(_)) => {
             Value::Boolean(text.parse().map_err(|_| invalid(format!("'{text}' is neither true nor false")))?)
@@ -254,7 +300,10 @@ fn unknown(origin: Origin, option: String, known: &Table) -> ConfigError {
         let (their_section, their_name) = split(candidate);
         3 * edit_distance(&name, &their_name) + edit_distance(&section, &their_section).min(5)
     };
-    let nearest = flatten(known).into_iter().map(|(path, _)| path).min_by_key(distance);
+    let of_namespaces = Table::try_from(RawNamespace::complete()).unwrap_or_default();
+    let of_namespaces = of_namespaces.keys().map(|name| namespace_option(None, name));
+    let candidates = flatten(known).into_iter().map(|(path, _)| path).chain(of_namespaces);
+    let nearest = candidates.min_by_key(distance);
     ConfigError::Unknown { origin, option, nearest: nearest.unwrap_or_default() }
 }
 
@@ -304,7 +353,7 @@ mod tests {
         for rest in links {
             assert_eq!(env_option(&format!("NEARCACHE_{rest}")), None, "{rest}");
         }
-        assert_eq!(env_option("NEARCACHE_CACHE__MAX_MEMORY").as_deref(), Some("cache.max_memory"));
+        assert_eq!(env_option("NEARCACHE_CACHE__MAX_AGE").as_deref(), Some("cache.max_age"));
         assert_eq!(env_option("NEARCACHE_SERVER__TLS__CERT").as_deref(), Some("server.tls.cert"));
         assert_eq!(env_option("NEARCACHE_UPSTREAM").as_deref(), Some("upstream.url"));
         assert_eq!(env_option("NEARCACHE_PORTS").as_deref(), Some("ports"));

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::settings::Settings;
-use layers::Origins;
+use layers::{NAMESPACES, Origins};
 use raw::Raw;
 
 pub use error::{ConfigError, Origin};
@@ -56,8 +56,8 @@ pub struct Changes {
 }
 
 /// Options whose value is built into something that lives as long as the process: sockets, threads,
-/// quotas, the log. All others are read from the current [`Settings`] when they are needed. (The contents of the
-/// TLS files are read anew at a reload; these are their names.)
+/// quotas, the log. All others are read from the current [`Settings`] when they are needed. (The contents of
+/// the TLS files are read anew at a reload; these are their names.)
 const NEED_RESTART: [&str; 20] = [
     "server.listen",
     "server.unix_mode",
@@ -134,14 +134,14 @@ impl Config {
         changes
     }
 
-    /// Every option with its value in force, passwords hidden, and where it was set.
+    /// Every option with its value in force, passwords hidden, and where it was set; without namespaces.
     pub fn options(&self) -> Vec<(String, String, Origin)> {
         let table = layers::to_table(&self.hidden());
         let row = |(option, value): (String, &Value)| {
             let origin = self.origins.get(&option).cloned().unwrap_or(Origin::Default);
             (option, value.to_string(), origin)
         };
-        layers::flatten(&table).into_iter().map(row).collect()
+        layers::flatten(&table).into_iter().filter(|(option, _)| option != NAMESPACES).map(row).collect()
     }
 
     /// The configuration as a file that would produce it, except for the hidden passwords.
@@ -154,9 +154,15 @@ impl Config {
                 out.push_str(&format!("{}[{section}]\n", if out.is_empty() { "" } else { "\n" }));
                 current = section.into();
             }
-            match origin {
-                Origin::Default => out.push_str(&format!("{name} = {value}\n")),
-                origin => out.push_str(&format!("{name} = {value}  # {origin}\n")),
+            describe_option(&mut out, name, &value, &origin);
+        }
+        let table = layers::to_table(&self.raw);
+        let namespaces = layers::get(&table, NAMESPACES).and_then(Value::as_array).into_iter().flatten();
+        for (i, namespace) in namespaces.enumerate() {
+            out.push_str("\n[[namespace]]\n");
+            for (name, value) in namespace.as_table().into_iter().flatten() {
+                let origin = self.origins.get(&layers::namespace_option(Some(i), name));
+                describe_option(&mut out, name, &value.to_string(), origin.unwrap_or(&Origin::Default));
             }
         }
         out
@@ -174,6 +180,13 @@ impl Config {
         }
         raw
     }
+}
+
+fn describe_option(out: &mut String, name: &str, value: &str, origin: &Origin) {
+    out.push_str(&match origin {
+        Origin::Default => format!("{name} = {value}\n"),
+        origin => format!("{name} = {value}  # {origin}\n"),
+    });
 }
 
 /// Shows what is in force; what it was made from holds passwords.
@@ -204,6 +217,8 @@ mod tests {
             layers::flatten(table).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         let table: toml::Table = toml::from_str(text).expect("conf/nearcache.toml is TOML");
-        assert_eq!(names(&table), names(&layers::to_table(&Raw::default())));
+        let mut known = names(&layers::to_table(&Raw::default()));
+        known.retain(|name| name != NAMESPACES);
+        assert_eq!(names(&table), known);
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{choice, duration, mode, size};
-use crate::settings::{AdminCommands, Eviction, LogFormat, LogLevel};
+use super::units::{choice, duration, mode, optional_duration, optional_size, size};
+use crate::settings::{AdminCommands, Admission, CacheMode, Eviction, LogFormat, LogLevel};
 
 const KB: usize = 1024;
 const MB: usize = 1024 * KB;
@@ -18,6 +18,7 @@ pub(super) struct Raw {
     pub server: RawServer,
     pub upstream: RawUpstream,
     pub cache: RawCache,
+    pub namespace: Vec<RawNamespace>,
     pub memory: RawMemory,
     pub log: RawLog,
 }
@@ -98,8 +99,60 @@ pub(super) struct RawUpstreamTls {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCache {
+    pub enabled: bool,
+    #[serde(with = "choice")]
+    pub mode: CacheMode,
     #[serde(with = "size")]
     pub max_memory: usize,
+    #[serde(with = "size")]
+    pub max_entry: usize,
+    #[serde(with = "duration")]
+    pub max_age: Duration,
+    #[serde(with = "duration")]
+    pub negative_max_age: Duration,
+    #[serde(with = "duration")]
+    pub max_staleness: Duration,
+    #[serde(with = "choice")]
+    pub admission: Admission,
+    pub admit_after: u8,
+    pub verify: f64,
+    #[serde(with = "duration")]
+    pub ttl_mode_max_age: Duration,
+    #[serde(with = "duration")]
+    pub hash_max_age: Duration,
+    #[serde(with = "duration")]
+    pub keep_warm: Duration,
+}
+
+/// One `[[namespace]]`. What is not written is as in `[cache]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawNamespace {
+    pub name: String,
+    #[serde(rename = "match")]
+    pub pattern: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Duration>,
+    #[serde(with = "optional_size", skip_serializing_if = "Option::is_none")]
+    pub max_entry: Option<usize>,
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub negative_max_age: Option<Duration>,
+}
+
+impl RawNamespace {
+    /// One in which everything is written: it names all options there are.
+    pub fn complete() -> Self {
+        RawNamespace {
+            name: String::new(),
+            pattern: String::new(),
+            cache: Some(true),
+            max_age: Some(Duration::ZERO),
+            max_entry: Some(0),
+            negative_max_age: Some(Duration::ZERO),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -164,7 +217,23 @@ impl Default for RawUpstream {
 
 impl Default for RawCache {
     fn default() -> Self {
-        RawCache { max_memory: 256 * MB }
+        RawCache {
+            enabled: true,
+            mode: CacheMode::Serve,
+            max_memory: 256 * MB,
+            max_entry: MB,
+            max_age: Duration::from_secs(300),
+            // Redis announces that a key begins to exist as it announces any change.
+            negative_max_age: Duration::from_secs(300),
+            max_staleness: Duration::from_secs(1),
+            admission: Admission::Frequency,
+            admit_after: 2,
+            verify: 0.0,
+            ttl_mode_max_age: Duration::ZERO,
+            hash_max_age: Duration::from_secs(1),
+            // Redis's lfu-decay-time: an idle key loses a count a minute.
+            keep_warm: Duration::from_secs(60),
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Origin};
-use super::layers::Origins;
-use super::raw::{Raw, RawCache, RawServer, RawUpstream};
+use super::layers::{Origins, namespace_option};
+use super::raw::{Raw, RawCache, RawNamespace, RawServer, RawUpstream};
 use super::url::UpstreamUrl;
 use crate::net::{ClientTlsFiles, ListenAddr, ServerTlsFiles};
 use crate::settings::{
-    CacheSettings, LogSettings, MemorySettings, Secret, ServerSettings, Settings, UpstreamSettings,
+    CacheSettings, LogSettings, MemorySettings, NamespaceSettings, Secret, ServerSettings, Settings,
+    UpstreamSettings,
 };
 
 /// Less is no cache: a few entries with their overhead fill it.
@@ -21,6 +22,14 @@ const MIN_BULK: usize = 16 * 1024;
 const MIN_BUFFERS: usize = 1024 * 1024;
 /// More often is load without use: a round trip alone may take as long.
 const MIN_PING: Duration = Duration::from_millis(10);
+/// Four PINGs go out in this time: see `MIN_PING`.
+const MIN_STALENESS: Duration = Duration::from_millis(10);
+/// The frequency sketch counts to 15.
+const MAX_ADMIT_AFTER: u8 = 15;
+/// Every read is compared with the patterns in turn, so there must be few.
+const MAX_NAMESPACES: usize = 256;
+/// Names are shown in statistics.
+const MAX_NAME: usize = 64;
 /// More than any machine has; a bound for typing errors.
 const MAX_THREADS: usize = 1024;
 
@@ -29,7 +38,12 @@ struct Check<'o>(&'o Origins);
 
 impl Check<'_> {
     fn invalid(&self, option: &str, reason: impl Into<String>) -> ConfigError {
-        let origin = self.0.get(option).cloned().unwrap_or(Origin::Default);
+        self.invalid_as(option, option, reason)
+    }
+
+    /// For an option whose place is kept under another name.
+    fn invalid_as(&self, place: &str, option: &str, reason: impl Into<String>) -> ConfigError {
+        let origin = self.0.get(place).cloned().unwrap_or(Origin::Default);
         ConfigError::Invalid { origin, option: option.into(), reason: reason.into() }
     }
 
@@ -51,7 +65,7 @@ pub(super) fn resolve(raw: &Raw, origins: &Origins) -> Result<Settings, ConfigEr
     let settings = Settings {
         server: server(&raw.server, &check)?,
         upstream: upstream(&raw.upstream, &check)?,
-        cache: cache(&raw.cache, &check)?,
+        cache: cache(&raw.cache, &raw.namespace, &check)?,
         memory: MemorySettings { eviction: raw.memory.eviction },
         log: LogSettings { level: raw.log.level, format: raw.log.format },
     };
@@ -198,9 +212,66 @@ fn passthrough(names: &[String], check: &Check<'_>) -> Result<Vec<String>, Confi
     }
 }
 
-fn cache(raw: &RawCache, check: &Check<'_>) -> Result<CacheSettings, ConfigError> {
+fn cache(
+    raw: &RawCache,
+    namespaces: &[RawNamespace],
+    check: &Check<'_>,
+) -> Result<CacheSettings, ConfigError> {
     check.at_least(raw.max_memory, MIN_MEMORY, "cache.max_memory")?;
-    Ok(CacheSettings { max_memory: raw.max_memory })
+    check.at_least(raw.max_entry, 1, "cache.max_entry")?;
+    check.some_time(raw.max_age, "cache.max_age")?;
+    check.that(raw.max_staleness >= MIN_STALENESS, "cache.max_staleness", "must be at least 10ms")?;
+    let admissible = (1..=MAX_ADMIT_AFTER).contains(&raw.admit_after);
+    check.that(admissible, "cache.admit_after", "must be between 1 and 15")?;
+    check.that((0.0..=1.0).contains(&raw.verify), "cache.verify", "must be between 0.0 and 1.0")?;
+    Ok(CacheSettings {
+        enabled: raw.enabled,
+        mode: raw.mode,
+        max_memory: raw.max_memory,
+        max_entry: raw.max_entry,
+        max_age: raw.max_age,
+        negative_max_age: raw.negative_max_age,
+        max_staleness: raw.max_staleness,
+        admission: raw.admission,
+        admit_after: raw.admit_after,
+        verify: raw.verify,
+        ttl_mode_max_age: raw.ttl_mode_max_age,
+        hash_max_age: raw.hash_max_age,
+        keep_warm: unless_zero(raw.keep_warm),
+        namespaces: namespaces_of(namespaces, check)?,
+    })
+}
+
+fn namespaces_of(raw: &[RawNamespace], check: &Check<'_>) -> Result<Vec<NamespaceSettings>, ConfigError> {
+    check.that(raw.len() <= MAX_NAMESPACES, "namespace", "there may be 256 of them at most")?;
+    let mut settings: Vec<NamespaceSettings> = Vec::with_capacity(raw.len());
+    for (i, namespace) in raw.iter().enumerate() {
+        let that = |holds: bool, name: &str, reason: &str| {
+            // The place of the table itself where the option is missing from it.
+            let place = [namespace_option(Some(i), name), namespace_option(Some(i), "")];
+            let place = place.iter().find(|place| check.0.contains_key(*place)).map_or("", String::as_str);
+            let error = || check.invalid_as(place, &namespace_option(None, name), reason);
+            if holds { Ok(()) } else { Err(error()) }
+        };
+        let RawNamespace { name, pattern, .. } = namespace;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let named = (1..=MAX_NAME).contains(&name.len()) && name.chars().all(plain);
+        that(named, "name", "must be 1 to 64 letters, digits, '_', '-' and '.'")?;
+        let unique = settings.iter().all(|other| other.name != *name);
+        that(unique, "name", &format!("'{name}' is the name of another namespace, too"))?;
+        that(!pattern.is_empty(), "match", "must be a pattern of keys, such as \"session:*\"")?;
+        that(namespace.max_age != Some(Duration::ZERO), "max_age", "must be more than 0")?;
+        that(namespace.max_entry != Some(0), "max_entry", "must be at least 1")?;
+        settings.push(NamespaceSettings {
+            name: name.clone(),
+            pattern: pattern.clone(),
+            cache: namespace.cache,
+            max_age: namespace.max_age,
+            max_entry: namespace.max_entry,
+            negative_max_age: namespace.negative_max_age,
+        });
+    }
+    Ok(settings)
 }
 
 fn unless_zero(duration: Duration) -> Option<Duration> {

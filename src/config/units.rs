@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::de::{self, Visitor};
 
-use crate::settings::{AdminCommands, Eviction, LogFormat, LogLevel};
+use crate::settings::{AdminCommands, Admission, CacheMode, Eviction, LogFormat, LogLevel};
 
 /// Units of size, as Redis reads them: `k` is 1000, `kb` is 1024. Largest first, for printing.
 const SIZE_UNITS: [(&str, u64); 9] = [
@@ -121,6 +121,40 @@ with_text!(
     print_mode
 );
 
+macro_rules! optional {
+    ($(#[$doc:meta])* $module:ident, $inner:ident, $type:ty) => {
+        $(#[$doc])*
+        pub(super) mod $module {
+            use super::*;
+            use serde::{Deserializer, Serializer};
+
+            pub fn serialize<S: Serializer>(value: &Option<$type>, out: S) -> Result<S::Ok, S::Error> {
+                match value {
+                    Some(value) => $inner::serialize(value, out),
+                    None => out.serialize_none(),
+                }
+            }
+
+            pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<$type>, D::Error> {
+                $inner::deserialize(input).map(Some)
+            }
+        }
+    };
+}
+
+optional!(
+    /// A size, where not writing one means something else.
+    optional_size,
+    size,
+    usize
+);
+optional!(
+    /// A duration, where not writing one means something else.
+    optional_duration,
+    duration,
+    Duration
+);
+
 fn parse_mode(text: &str) -> Result<Option<u32>, String> {
     if text.is_empty() {
         return Ok(None);
@@ -142,6 +176,13 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
 
 impl Choice for AdminCommands {
     const NAMES: &'static [(&'static str, Self)] = &[("deny", Self::Deny), ("allow", Self::Allow)];
+}
+impl Choice for CacheMode {
+    const NAMES: &'static [(&'static str, Self)] = &[("serve", Self::Serve), ("observe", Self::Observe)];
+}
+impl Choice for Admission {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("frequency", Self::Frequency), ("always", Self::Always)];
 }
 impl Choice for Eviction {
     const NAMES: &'static [(&'static str, Self)] = &[("lru", Self::Lru), ("noeviction", Self::NoEviction)];
