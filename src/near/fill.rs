@@ -116,7 +116,7 @@ impl<W> Near<W> {
             life = life.min(flight.settings.negative_max_age);
         }
         if ttl_only {
-            life = life.min(self.config.ttl_mode_max_age);
+            life = life.min(self.tuned.ttl_mode_max_age());
         }
         // The upstream executed PTTL after `sent_at`, so the key lives until this moment at least.
         let from = if self.rules.from_send_time { sent_at } else { now };

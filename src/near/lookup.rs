@@ -238,7 +238,7 @@ impl<W> Near<W> {
     fn may_cache(&self, phase: Phase) -> bool {
         match phase {
             Phase::Tracking => true,
-            Phase::TtlOnly => self.config.ttl_mode_max_age > 0,
+            Phase::TtlOnly => self.tuned.ttl_mode_max_age() > 0,
             Phase::Closed | Phase::Frozen => false,
         }
     }
@@ -274,7 +274,7 @@ impl<W> Near<W> {
     }
 
     fn freshness(&self, read: &ReadOf, now: u64) -> Freshness {
-        let recent = now.saturating_sub(self.config.max_staleness);
+        let recent = now.saturating_sub(self.tuned.max_staleness());
         let confirmed = if read.fenced { read.asked } else { read.asked.min(recent) };
         Freshness { now, confirmed }
     }
@@ -346,7 +346,7 @@ impl<W> Near<W> {
         let in_order = !self.rules.join_order || read.unanswered.is_none_or(|last| seq > last);
         let recent = match read.fenced {
             true => sent_at >= read.asked,
-            false => now.saturating_sub(sent_at) <= self.config.max_staleness,
+            false => now.saturating_sub(sent_at) <= self.tuned.max_staleness(),
         };
         (in_order && recent).then_some(seq)
     }

@@ -21,6 +21,7 @@ mod policy;
 mod rules;
 mod sweep;
 pub mod tracking;
+mod tuning;
 mod write;
 
 pub use absence::Absence;
@@ -33,14 +34,17 @@ pub use policy::{Namespace, Policy, Settings};
 #[doc(hidden)]
 pub use rules::Rules;
 pub use sweep::{Described, Totals};
+pub use tuning::Tuning;
 pub use write::WriteRef;
 
+use crate::settings::CacheSettings;
 use crate::store::{Admission, EntryKey, Shard};
 use ahash::RandomState;
 use counters::Count;
 use flight::{Flights, Pending};
 use lanes::Lanes;
 use parking_lot::{Mutex, MutexGuard};
+use tuning::Tuned;
 
 /// The command number under which a key's place in an MGET is cached. A nil there may mean a key of
 /// another type, so it does not answer GET; a string does, and is stored as GET's.
@@ -63,6 +67,14 @@ pub struct Config {
     pub get: u16,
 }
 
+impl Config {
+    /// As an operator wants it.
+    pub fn new(cache: &CacheSettings, lanes: u8, get: u16) -> Self {
+        let Tuning { max_memory, admission, max_staleness, ttl_mode_max_age } = cache.into();
+        Config { max_memory, admission, max_staleness, ttl_mode_max_age, lanes, get }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -82,7 +94,9 @@ pub struct Near<W> {
     lanes: Lanes,
     counters: Count,
     hasher: RandomState,
-    config: Config,
+    tuned: Tuned,
+    /// GET's command number.
+    get: u16,
     rules: Rules,
 }
 
@@ -110,6 +124,10 @@ fn shard_count(max_memory: usize) -> usize {
     }
 }
 
+fn shard_budget<W>(max_memory: usize, shards: usize) -> usize {
+    (max_memory / shards).saturating_sub(size_of::<Part<W>>())
+}
+
 impl<W> Near<W> {
     /// An empty near cache with all lanes closed.
     pub fn new(config: Config) -> Self {
@@ -120,7 +138,7 @@ impl<W> Near<W> {
     #[doc(hidden)]
     pub fn with_rules(config: Config, rules: Rules, hasher: RandomState) -> Self {
         let shards = shard_count(config.max_memory);
-        let budget = (config.max_memory / shards).saturating_sub(size_of::<Part<W>>());
+        let budget = shard_budget::<W>(config.max_memory, shards);
         let part = |_| {
             let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
@@ -131,7 +149,8 @@ impl<W> Near<W> {
             lanes: Lanes::new(config.lanes),
             counters: Count::default(),
             hasher,
-            config,
+            tuned: Tuned::new(config.max_staleness, config.ttl_mode_max_age),
+            get: config.get,
             rules,
         }
     }
@@ -197,7 +216,7 @@ impl<W> Near<W> {
     /// The commands under which an entry may answer `key`, preferred first.
     fn answers(&self, command: u16) -> [Option<u16>; 2] {
         match command {
-            MGET_ELEMENT => [Some(self.config.get), Some(MGET_ELEMENT)],
+            MGET_ELEMENT => [Some(self.get), Some(MGET_ELEMENT)],
             other => [Some(other), None],
         }
     }
@@ -205,7 +224,7 @@ impl<W> Near<W> {
     fn stored_as<'a>(&self, key: EntryKey<'a>, reply: &[u8]) -> EntryKey<'a> {
         let is_string = reply.first() == Some(&b'$');
         match key.command {
-            MGET_ELEMENT if is_string => EntryKey { command: self.config.get, ..key },
+            MGET_ELEMENT if is_string => EntryKey { command: self.get, ..key },
             _ => key,
         }
     }

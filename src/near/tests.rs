@@ -277,3 +277,61 @@ fn shards_are_never_too_small_nor_too_many() {
     let counts = [0, 1 << 20, 3 << 20, 14 << 20, 64 << 20, 256 << 20, 1 << 40].map(shard_count);
     assert_eq!(counts, [1, 1, 2, 9, 36, 144, 1152]);
 }
+
+#[test]
+fn limits_change_while_at_work() {
+    let near = near(1);
+    let tuning = Tuning {
+        max_memory: 16 << 20,
+        admission: Admission::Frequency { admit_after: 3 },
+        max_staleness: 10 * MS,
+        ttl_mode_max_age: 5 * MS,
+    };
+    fetch(&near, &get(b"k"), b"$1\r\nv\r\n", -1).expect("stored");
+    assert!(look(&near, &get(b"k"), START + 11 * MS).is_ok());
+    near.configure(&tuning);
+    assert!(look(&near, &get(b"k"), START + 10 * MS).is_ok(), "entries stay");
+    assert!(matches!(look(&near, &get(b"k"), START + 11 * MS), Err(Looked::Guarded)));
+    for _ in 0..2 {
+        assert!(matches!(look(&near, &get(b"new"), START), Err(Looked::Plain(Plain::Cold))));
+    }
+    assert!(matches!(look(&near, &get(b"new"), START), Err(Looked::Fetch(_))));
+    near.configure(&Tuning { admission: Admission::Always, ..tuning });
+    assert!(matches!(look(&near, &get(b"newer"), START), Err(Looked::Fetch(_))));
+    near.open(LANE, false);
+    let stored = fetch(&near, &get(b"k"), b"$1\r\nv\r\n", -1).expect("stored");
+    assert_eq!(stored.deadline, START + 5 * MS);
+    near.configure(&Tuning { ttl_mode_max_age: 0, ..tuning });
+    assert!(matches!(look(&near, &get(b"k"), START), Err(Looked::Plain(Plain::Closed))));
+}
+
+#[test]
+fn a_smaller_memory_holds_at_once_and_a_larger_one_is_used() {
+    let near = near(1);
+    let value = [b"$1000\r\n".as_slice(), &[b'v'; 1000], b"\r\n"].concat();
+    let fill = |from: u32| {
+        for n in from..from + 40_000 {
+            if let Looked::Fetch(flight) = near.read(&get(&n.to_le_bytes()), START, || 7, |_| ()) {
+                near.appended(flight, START, 1);
+                let _ = near.replied(flight, &value, Absence::Present);
+                let _ = near.ttl_replied(flight, Some(-1), START);
+            }
+        }
+        near.totals().bytes
+    };
+    assert!(fill(0) > 14 << 20);
+    let config = Config::default();
+    let tuning = Tuning {
+        max_memory: 4 << 20,
+        admission: config.admission,
+        max_staleness: config.max_staleness,
+        ttl_mode_max_age: 0,
+    };
+    near.configure(&tuning);
+    let bytes = near.totals().bytes;
+    assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
+    near.configure(&Tuning { max_memory: 32 << 20, admission: Admission::Always, ..tuning });
+    assert!(near.totals().entries > 2000, "what had room stays");
+    let bytes = fill(100_000);
+    assert!(bytes <= 32 << 20 && bytes > 28 << 20, "{bytes}");
+}
