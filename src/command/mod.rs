@@ -187,6 +187,12 @@ impl Command {
         self.flags.has(Flags::WRITE) || matches!(self.reach, Reach::WritesMore | Reach::Keyspace)
     }
 
+    /// True if what is cached of some key may be different behind it.
+    pub fn may_change(&self) -> bool {
+        self.is_write()
+            || self.key_specs.iter().any(|spec| spec.access.writes() && !spec.access.has(Access::NOT_KEY))
+    }
+
     /// True if keys besides those among the arguments may be read or written.
     pub fn undeclared_keys(&self) -> bool {
         matches!(self.reach, Reach::ReadsMore | Reach::WritesMore)

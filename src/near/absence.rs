@@ -14,8 +14,8 @@ pub enum Absence {
 }
 
 impl Absence {
-    /// Judges a complete RESP3 reply without knowing the command. Nulls, zeros, negative numbers,
-    /// `none`, empty strings and collections of nothing but these are `Either`; the rest has content.
+    /// Judges a complete RESP3 reply without knowing the command. Nulls, zeros, negative numbers, `none`
+    /// and collections of nothing but these are `Either`; the rest has content.
     pub fn of(reply: &[u8]) -> Absence {
         let mut at = 0;
         while let Some(&kind) = reply.get(at) {
@@ -26,7 +26,6 @@ impl Absence {
                 b'-' | b'!' => return Absence::Error,
                 b'_' => {}
                 b'*' | b'~' | b'%' | b'|' => {} // the elements follow and are judged one by one
-                b'$' | b'=' if line == b"0" => at += 2,
                 b'$' if line == b"-1" => {}
                 b':' if line == b"0" || line.first() == Some(&b'-') => {}
                 b'#' if line == b"f" => {}
@@ -45,6 +44,11 @@ impl Absence {
             _ if Self::of(reply) == Absence::Error => Absence::Error,
             _ => Absence::Present,
         }
+    }
+
+    /// As `of`, for commands that read a part of a string, which may be empty (GETRANGE).
+    pub fn of_range(reply: &[u8]) -> Absence {
+        if reply == b"$0\r\n\r\n" { Absence::Either } else { Self::of(reply) }
     }
 
     /// True when a PTTL reply, executed right after, can go with this reply.
@@ -68,14 +72,15 @@ mod tests {
         let cases: &[(&[u8], Absence)] = &[
             (b"$1\r\nx\r\n", Present),
             (b"$2\r\n\r\n\r\n", Present),
-            (b"$0\r\n\r\n", Either),
+            (b"$0\r\n\r\n", Present),
             (b"_\r\n", Either),
             (b":0\r\n", Either),
             (b":-2\r\n", Either),
             (b":5\r\n", Present),
             (b"*2\r\n_\r\n_\r\n", Either),
             (b"*2\r\n_\r\n$1\r\nx\r\n", Present),
-            (b"*2\r\n$0\r\n\r\n:0\r\n", Either),
+            (b"*2\r\n$0\r\n\r\n:0\r\n", Present),
+            (b"*2\r\n_\r\n:0\r\n", Either),
             (b"%0\r\n", Either),
             (b"+none\r\n", Either),
             (b"+string\r\n", Present),
@@ -87,5 +92,7 @@ mod tests {
         }
         assert_eq!(Absence::of_whole(b"_\r\n"), Absent);
         assert_eq!(Absence::of_whole(b"$0\r\n\r\n"), Present);
+        assert_eq!(Absence::of_range(b"$0\r\n\r\n"), Either);
+        assert_eq!(Absence::of_range(b"$1\r\nx\r\n"), Present);
     }
 }

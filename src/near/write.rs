@@ -23,7 +23,19 @@ impl<W> Near<W> {
     /// are gone, its flights store nothing and are not joined, and its reads go behind the write.
     #[must_use = "the key stays pending until write_end"]
     pub fn write_begin(&self, key: &[u8]) -> WriteRef {
-        let hash = self.hash(key);
+        let write = self.write_of(key);
+        self.begin(write);
+        write
+    }
+
+    /// What stands for a write of `key` that has not begun: a command that MULTI has queued.
+    pub fn write_of(&self, key: &[u8]) -> WriteRef {
+        WriteRef(self.hash(key))
+    }
+
+    /// `write_begin` for what `write_of` gave.
+    pub fn begin(&self, write: WriteRef) {
+        let WriteRef(hash) = write;
         let mut part = self.part(hash);
         part.pending.add(hash);
         let detached = if self.rules.write_detaches { part.flights.detach(hash) } else { 0 };
@@ -31,7 +43,6 @@ impl<W> Near<W> {
         drop(part);
         self.counters.fills_detached.add(detached);
         self.counters.write_removals.add(record.map_or(0, |record| record.len()));
-        WriteRef(hash)
     }
 
     /// The write's reply has been applied, or will never come; call before it is released.

@@ -35,6 +35,25 @@ impl<'a> Args<'a> {
         Args { buf: self.buf, ranges: &self.ranges[from.min(self.ranges.len())..] }
     }
 
+    /// The argument at `i` alone.
+    pub fn only(&self, i: usize) -> Args<'a> {
+        let end = (i + 1).min(self.ranges.len());
+        Args { buf: self.buf, ranges: &self.ranges[i.min(end)..end] }
+    }
+
+    /// Where the argument at `i` is.
+    pub fn range(&self, i: usize) -> (u32, u32) {
+        self.ranges.get(i).copied().unwrap_or_default()
+    }
+
+    /// Arguments out of the same bytes.
+    pub fn with<'b>(&self, ranges: &'b [(u32, u32)]) -> Args<'b>
+    where
+        'a: 'b,
+    {
+        Args { buf: self.buf, ranges }
+    }
+
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let buf = self.buf;
@@ -76,6 +95,24 @@ impl ArgVec {
     pub fn clear(&mut self) {
         self.buf.clear();
         self.ranges.clear();
+    }
+
+    /// The arguments as a request.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut number = itoa::Buffer::new();
+        let mut out = Vec::with_capacity(self.buf.len() + 16 * (self.ranges.len() + 1));
+        let mut header = |out: &mut Vec<u8>, kind, n| {
+            out.push(kind);
+            out.extend_from_slice(number.format(n).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        };
+        header(&mut out, b'*', self.ranges.len());
+        for arg in self.args().iter() {
+            header(&mut out, b'$', arg.len());
+            out.extend_from_slice(arg);
+            out.extend_from_slice(b"\r\n");
+        }
+        out
     }
 
     /// The arguments, borrowed.

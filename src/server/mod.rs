@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
 use crate::memory::{Engine, EngineConfig};
+use crate::near::{self, Near, Policy};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
 use crate::session::{Budget, Bus, Clients, LargeKeys, Shared, Upstream};
 use crate::settings::{Eviction, Settings, UpstreamSettings};
@@ -27,6 +28,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How often idle clients are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Lanes per upstream: more would buy bandwidth and cost the order between keys.
+const LANES: u8 = 1;
 
 /// A running proxy.
 pub struct Server {
@@ -59,12 +63,13 @@ impl Server {
         let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
         let mut background = Vec::new();
         let upstream = match &settings.upstream {
-            Some(upstream) => Some(connect(upstream, &stats, clock, &mut background)?),
+            Some(upstream) => Some(connect(upstream, &settings, &stats, clock, &mut background)?),
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings.clone()),
+            policy: ArcSwap::from_pointee(Policy::from(&settings.cache)),
             stats,
             clock,
             clients: Clients::default(),
@@ -152,11 +157,14 @@ fn engine(settings: &Settings) -> Arc<Engine> {
 /// Builds the upstream and starts its tasks.
 fn connect(
     upstream: &UpstreamSettings,
+    settings: &Settings,
     stats: &Arc<Stats>,
     clock: Clock,
     tasks: &mut Vec<tokio::task::JoinHandle<()>>,
 ) -> Result<Upstream, StartError> {
-    let node = Node::new(target(upstream)?, Arc::clone(stats), clock);
+    let get = command::by_name(b"get").map_or(0, |get| get.id);
+    let l1 = Arc::new(Near::new(near::Config::new(&settings.cache, LANES, get)));
+    let node = Node::new(target(upstream, settings)?, l1, Arc::clone(stats), clock);
     let quotas = Quotas {
         blocking: upstream.blocking_connections,
         transaction: upstream.transaction_connections,
@@ -171,7 +179,7 @@ fn connect(
 }
 
 /// Where the upstream is and how to talk to it, by the settings.
-fn target(upstream: &UpstreamSettings) -> Result<Target, TlsError> {
+fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, TlsError> {
     Ok(Target {
         address: upstream.address.clone(),
         tls: upstream.tls.as_ref().map(ClientTls::load).transpose()?,
@@ -184,7 +192,7 @@ fn target(upstream: &UpstreamSettings) -> Result<Target, TlsError> {
         down_after: upstream.down_after,
         backoff_min: upstream.reconnect_min,
         backoff_max: upstream.reconnect_max,
-        ping_every: upstream.ping_every,
+        ping_every: settings.heartbeat().unwrap_or(upstream.ping_every),
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::{Server, target};
+use crate::near::{Policy, Tuning};
 
 impl Server {
     /// Reads the configuration again under the same flags. What needs a restart is named in the log
@@ -20,7 +21,7 @@ impl Server {
             error!(%error, "certificate not reloaded; the old one stays in use");
         }
         if let (Some(upstream), Some(settings)) = (&self.shared.upstream, &config.settings.upstream) {
-            match target(settings) {
+            match target(settings, &config.settings) {
                 Ok(target) => upstream.node.target.store(Arc::new(target)),
                 Err(error) => error!(%error, "upstream TLS not reloaded"),
             }
@@ -34,7 +35,16 @@ impl Server {
             warn!(options = changes.need_restart.join(", "), "these changes need a restart");
         }
         info!(options = changes.applied.join(", "), "configuration reloaded");
+        // In this order: a session that sees the new settings finds the new policy.
+        self.shared.policy.store(Arc::new(Policy::from(&config.settings.cache)));
         self.shared.settings.store(Arc::new(config.settings.clone()));
+        if let Some(upstream) = &self.shared.upstream {
+            let l1 = upstream.node.lane.l1();
+            l1.configure(&Tuning::from(&config.settings.cache));
+            if self.config.settings.cache.enabled && !config.settings.cache.enabled {
+                l1.clear();
+            }
+        }
         self.config = config;
     }
 }

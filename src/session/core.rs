@@ -10,16 +10,18 @@ use bytes::{Bytes, BytesMut};
 use super::clients::Client;
 use super::engine::Keyspace;
 use super::output::Output;
+use super::reads::Guard;
 use super::shared::{Shared, Upstream};
 use super::slots::{Owed, Slot, Slots};
 use super::transaction::Transaction;
 use crate::clock::Nanos;
-use crate::command::Command;
+use crate::command::{Command, KeysFound, Reach};
 use crate::memory::Watch;
-use crate::resp::{Proto, Writer};
+use crate::near::Policy;
+use crate::resp::{Args, Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
-use crate::upstream::{Batch, Delivered, Loss, Pending, Pinned, Refused, Retry, To, Topic};
+use crate::upstream::{Batch, Change, Delivered, Effect, Loss, Pending, Pinned, Refused, Retry, To, Topic};
 
 /// Bytes of a batch after which it is appended to the lane although more requests have been read.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -71,6 +73,20 @@ pub struct Core {
     pub out: Output,
     /// What goes to the lane.
     pub batch: Batch,
+    /// The place of our last request in the lane's order.
+    pub place: u64,
+    /// Reads that are parked among the slots.
+    pub parked: usize,
+    /// The PING whose answer parked hits wait for, and whether another one is wanted.
+    pub guard: Guard,
+    /// A reply of L1 that has to be rendered.
+    pub copied: Vec<u8>,
+    /// How keys are cached.
+    pub policy: Arc<Policy>,
+    /// NEARCACHE BYPASS ON: L1 is not asked.
+    pub bypass: bool,
+    /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
+    pub fenced: bool,
     /// The lane was full: the batch waits, and nothing more is read.
     pub lane_full: bool,
     /// What the inbox gave at the last round.
@@ -95,6 +111,45 @@ pub struct Core {
     tally: Vec<(u16, Served, u32)>,
     /// When the batch was read.
     pub now: Nanos,
+}
+
+/// A request for the lane.
+pub struct Request<'a> {
+    /// For statistics.
+    pub command: u16,
+    /// Its bytes.
+    pub raw: &'a [u8],
+    /// What becomes of the reply.
+    pub owed: Owed,
+    /// How it is counted.
+    pub served: Served,
+    /// What may be done if the connection is lost.
+    pub retry: Retry,
+    /// Replies to drop before the one that counts.
+    pub swallow: u32,
+    /// What it changes.
+    pub change: Change,
+    /// What else it means for L1: a fetch, if `fetched` names its keys.
+    pub effect: Effect,
+    /// The keys of a tracked fetch.
+    pub fetched: Option<Args<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// One without any effect.
+    pub fn new(command: u16, raw: &'a [u8], owed: Owed, served: Served, retry: Retry) -> Self {
+        Request {
+            command,
+            raw,
+            owed,
+            served,
+            retry,
+            swallow: 0,
+            change: Change::default(),
+            effect: Effect::None,
+            fetched: None,
+        }
+    }
 }
 
 /// CLIENT REPLY.
@@ -134,6 +189,13 @@ impl Core {
             local: BytesMut::new(),
             out: Output::default(),
             batch: Batch::default(),
+            place: 0,
+            parked: 0,
+            guard: Guard::default(),
+            copied: Vec::new(),
+            policy: shared.policy.load_full(),
+            bypass: false,
+            fenced: false,
             lane_full: false,
             delivered: Delivered::default(),
             barrier: false,
@@ -205,34 +267,74 @@ impl Core {
     // === requests for the lane ===
 
     /// Sends a request over the lane and owes its reply.
-    pub fn forward(&mut self, command: &Command, raw: &[u8], owed: Owed, served: Served) {
+    pub fn forward(&mut self, command: &Command, args: &Args<'_>, raw: &[u8], owed: Owed, served: Served) {
         let retry = if command.is_write() { Retry::Never } else { Retry::Once };
-        self.forward_as(command.id, raw, owed, served, retry);
+        let change = self.change(command, args);
+        self.send(Request { change, ..Request::new(command.id, raw, owed, served, retry) });
     }
 
-    /// The same for what has no row.
+    /// The same for what has no row, or no effect on any key.
     pub fn forward_as(&mut self, id: u16, raw: &[u8], owed: Owed, served: Served, retry: Retry) {
-        self.send(id, raw, owed, served, retry, 0);
+        self.send(Request::new(id, raw, owed, served, retry));
     }
 
-    /// Sends a whole MULTI … EXEC.
-    pub fn forward_block(&mut self, id: u16, raw: &[u8], owed: Owed, swallow: u32) {
-        self.send(id, raw, owed, Served::Forwarded, Retry::Never, swallow);
+    /// What a command changes, before it has begun.
+    pub fn change(&self, command: &Command, args: &Args<'_>) -> Change {
+        let mut change = Change::default();
+        let Some(upstream) = self.upstream().filter(|_| command.may_change()) else { return change };
+        let l1 = upstream.node.lane.l1();
+        let found = command.keys(args, |i, access| {
+            if access.writes() {
+                change.add(l1.write_of(&args[i]));
+            }
+        });
+        change.keyspace = command.reach == Reach::Keyspace;
+        // What has keys that cannot be told is refused by Redis; if it is not, it is as bad as a script.
+        change.unknown = command.reach == Reach::WritesMore || found == KeysFound::Unknown;
+        change
     }
 
-    fn send(&mut self, command: u16, raw: &[u8], owed: Owed, served: Served, retry: Retry, swallow: u32) {
+    /// Puts a request into the batch, behind all that the client has asked for before.
+    pub fn send(&mut self, request: Request<'_>) {
+        self.send_parked(self.slots.next_seq());
+        let Request { command, served, .. } = request;
+        let muted = self.muted();
+        let slot = Slot { owed: Owed::Local(0), command, served, started: self.now, key: self.key, muted };
+        let seq = self.slots.push(slot);
+        self.enqueue(request, seq, self.db);
+    }
+
+    /// Puts a request into the batch whose reply goes to a slot that is there.
+    pub(super) fn enqueue(&mut self, request: Request<'_>, seq: u64, db: u32) {
         let inbox = Arc::clone(&self.client.inbox);
-        let (to, moves_db) = match &owed {
+        let (to, moves_db) = match &request.owed {
             Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
             Owed::Exec(block) => (To::Session(inbox), block.needs_care()),
             _ => (To::Session(inbox), false),
         };
-        let muted = self.muted();
-        let seq = self.slots.push(Slot { owed, command, served, started: self.now, key: self.key, muted });
-        let len = raw.len() as u32;
-        let pending =
-            Pending { to, seq, at: self.now, len, prefix: 0, swallow, db: self.db, retry, moves_db };
-        self.batch.push(raw, pending);
+        let Some(slot) = self.slots.get_mut(seq) else { return };
+        (slot.owed, slot.served) = (request.owed, request.served);
+        let withheld = request.change.unknown;
+        let effect = match (request.effect, &self.shared.upstream) {
+            (Effect::None, Some(upstream)) => {
+                let lane = &upstream.node.lane;
+                request.change.begin(lane.l1(), lane.id())
+            }
+            (effect, _) => effect,
+        };
+        let pending = Pending {
+            swallow: request.swallow,
+            db,
+            retry: request.retry,
+            moves_db,
+            effect,
+            ..Pending::new(to, seq, self.now)
+        };
+        match request.fetched {
+            Some(keys) => self.batch.fetch(request.raw, keys.iter(), pending),
+            None if withheld => self.batch.withheld(request.raw, pending),
+            None => self.batch.push(request.raw, pending),
+        }
         if self.batch.bytes.len() >= BATCH_BYTES {
             self.append();
         }
@@ -246,13 +348,9 @@ impl Core {
         }
         let Some(upstream) = &self.shared.upstream else { return };
         match upstream.node.lane.append(&mut self.batch, &self.client.inbox) {
-            Ok(()) => {}
+            Ok(place) => self.place = place,
             Err(Refused::Full) => self.lane_full = true,
-            Err(Refused::Down) => {
-                self.batch.bytes.clear();
-                let refused: Vec<u64> = self.batch.pending.drain(..).map(|pending| pending.seq).collect();
-                refused.into_iter().for_each(|seq| self.lost(seq, Loss::NotSent));
-            }
+            Err(Refused::Down) => upstream.node.lane.abandon(&mut self.batch, Loss::NotSent),
         }
         if self.batch.bytes.capacity() > 2 * BATCH_BYTES {
             self.batch = if self.lane_full { std::mem::take(&mut self.batch) } else { Batch::default() };
@@ -286,11 +384,13 @@ impl Core {
         let settings = self.shared.settings.load();
         if !Arc::ptr_eq(&settings, &self.settings) {
             self.settings = Arc::clone(&settings);
+            self.policy = self.shared.policy.load_full();
         }
     }
 
     /// Ends a batch: sends what is to be sent and makes the counts visible.
     pub fn end(&mut self) {
+        self.ask_for_fence();
         self.append();
         if !self.tally.is_empty() {
             let elapsed = Duration::from_nanos(self.shared.clock.now().saturating_sub(self.now));
@@ -323,10 +423,20 @@ impl Core {
             self.out.release();
             self.delivered.release();
             self.local = BytesMut::new();
+            self.copied = Vec::new();
             self.tally = Vec::new();
             if self.batch.is_empty() {
                 self.batch = Batch::default();
             }
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // What was not sent must not leave flights and pending writes behind in L1.
+        if let Some(upstream) = &self.shared.upstream {
+            upstream.node.lane.abandon(&mut self.batch, Loss::NotSent);
         }
     }
 }

@@ -4,16 +4,16 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 
-use super::core::{Core, Mute};
+use super::core::{Core, Mute, Request};
 use super::shared::Upstream;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Transaction};
-use crate::command::{self, Cache, Class, Command, Flags, Lookup};
+use crate::command::{self, Class, Command, Flags, Lookup};
 use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
 use crate::settings::AdminCommands;
 use crate::stats::{Served, UNLISTED};
-use crate::upstream::{Cause, Family, Retry, Topic};
+use crate::upstream::{Cause, Change, Family, Retry, Topic};
 
 /// What the session does next.
 pub enum Flow {
@@ -139,7 +139,7 @@ impl Core {
                 if let (Some(number), false) = (flux, waited) {
                     return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
                 }
-                self.forward(command, raw, owed, Served::Forwarded);
+                self.forward(command, &args, raw, owed, Served::Forwarded);
             }
         }
         Flow::Next
@@ -175,19 +175,6 @@ impl Core {
         }
     }
 
-    /// A read whose reply depends on its key alone: by the lane, unless that reply is known to be large.
-    fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
-        self.key = match (command.cache, self.upstream()) {
-            (Cache::SingleKey, Some(upstream)) => upstream.large.hash(self.db, &args[1]).max(1),
-            _ => 0,
-        };
-        if self.key != 0 && self.upstream().is_some_and(|upstream| upstream.large.contains(self.key)) {
-            return self.pinned(Cause::Bulk, command.id, raw);
-        }
-        self.forward(command, raw, Owed::Lane(command.shape(&args)), Served::Miss);
-        Flow::Next
-    }
-
     // === what is not in the table ===
 
     fn unknown_subcommand(&mut self, container: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
@@ -219,7 +206,10 @@ impl Core {
         let listed =
             self.settings.upstream.as_ref().is_some_and(|up| up.passthrough_commands.iter().any(passes));
         if listed && self.transaction.is_none() {
-            self.forward_as(UNLISTED, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Never);
+            // It may write whatever it likes.
+            let owed = Owed::Lane(Shape::Plain);
+            let request = Request::new(UNLISTED, raw, owed, Served::Forwarded, Retry::Never);
+            self.send(Request { change: Change::unknown(), ..request });
             return Flow::Next;
         }
         self.elsewhere(UNLISTED, raw)
@@ -290,11 +280,14 @@ impl Core {
             return Flow::Job(Job::Exec(Box::new(transaction)));
         }
         let (bytes, swallow) = transaction.block();
+        let change = transaction.change;
         let block = Box::new(Block { queued: transaction.queued });
         // What comes behind depends on the database that the block ends in, and on what of it is
         // executed here when its reply comes.
         self.barrier |= block.needs_care();
-        self.forward_block(command.id, &bytes, Owed::Exec(block), swallow);
+        let owed = Owed::Exec(block);
+        let request = Request::new(command.id, &bytes, owed, Served::Forwarded, Retry::Never);
+        self.send(Request { swallow, change, ..request });
         Flow::Next
     }
 
@@ -302,6 +295,7 @@ impl Core {
         if self.upstream().is_none() {
             return self.queue_in_memory(command, args);
         }
+        let change = self.change(command, &args);
         let class = command.class;
         let denied = class == Class::Denied && !self.admin_allowed(command);
         let Some(transaction) = &mut self.transaction else { return Flow::Next };
@@ -328,6 +322,7 @@ impl Core {
             _ => {
                 let shape = command.shape(&args);
                 transaction.push(raw, shape, command.is_write());
+                transaction.change.join(&change);
             }
         }
         self.answer(command.id, Served::Local, |writer| writer.raw(b"+QUEUED\r\n"));
@@ -373,7 +368,7 @@ impl Core {
         if self.slots.is_empty() { Flow::Job(job) } else { Flow::Wait }
     }
 
-    fn pinned(&mut self, cause: Cause, command: u16, raw: &[u8]) -> Flow {
+    pub(super) fn pinned(&mut self, cause: Cause, command: u16, raw: &[u8]) -> Flow {
         if !self.slots.is_empty() {
             return Flow::Wait;
         }

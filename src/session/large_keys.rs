@@ -15,7 +15,7 @@ const MAX_KEYS: usize = 4096;
 /// The large keys of one upstream.
 pub struct LargeKeys {
     hasher: RandomState,
-    keys: Mutex<LruCache<u64, ()>>,
+    keys: Mutex<LruCache<u64, usize>>,
     /// How many there are: most data sets have none, and then nobody takes the lock.
     count: AtomicUsize,
 }
@@ -33,15 +33,20 @@ impl LargeKeys {
         self.hasher.hash_one((db, key))
     }
 
-    /// True if the last reply seen for this key was large.
-    pub fn contains(&self, key: u64) -> bool {
-        self.count.load(Relaxed) > 0 && self.keys.lock().get(&key).is_some()
+    /// True if no key is known to be large.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// The size of the last reply seen for this key, if it was large.
+    pub fn size(&self, key: u64) -> Option<usize> {
+        self.keys.lock().get(&key).copied()
     }
 
     /// A large reply for this key has been seen.
-    pub fn note(&self, key: u64) {
+    pub fn note(&self, key: u64, size: usize) {
         let mut keys = self.keys.lock();
-        keys.put(key, ());
+        keys.put(key, size);
         self.count.store(keys.len(), Relaxed);
     }
 

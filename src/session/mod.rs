@@ -25,6 +25,7 @@ mod large_keys;
 mod local;
 mod output;
 mod pinned;
+mod reads;
 mod replies;
 mod shared;
 mod slots;

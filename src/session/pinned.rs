@@ -216,7 +216,7 @@ impl Session {
         batch.fence(&self.core.client.inbox, seq, self.core.shared.clock.now());
         loop {
             match upstream.node.lane.append(&mut batch, &self.core.client.inbox) {
-                Ok(()) => break,
+                Ok(_) => break,
                 Err(Refused::Down) => return Ok(()),
                 // A full lane is no reason to let a message outrun its invalidation.
                 Err(Refused::Full) => poll_fn(|cx| self.core.client.inbox.poll_nudge(cx)).await,
@@ -237,12 +237,16 @@ impl Session {
             let mut passed = false;
             for event in delivered.events.drain(..) {
                 match event {
-                    Event::Fenced { seq: fence } => passed |= fence == seq,
+                    Event::Fenced { seq: fence } => {
+                        self.core.fence_passed(fence);
+                        passed |= fence == seq;
+                    }
                     Event::Message(message) => self.core.message(message),
                     _ => {}
                 }
             }
             if passed {
+                self.core.forget_untracked();
                 self.core.shared.stats.lane.fences.inc();
                 return Ok(());
             }

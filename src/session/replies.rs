@@ -39,7 +39,10 @@ impl Core {
                 }
                 Event::LargeReply { seq, bytes } => self.early(seq, bytes),
                 Event::Lost { seq, loss } => self.lost(seq, loss),
-                Event::Fenced { .. } => {}
+                Event::Fenced { seq } => {
+                    self.fence_passed(seq);
+                    self.drain();
+                }
                 Event::Message(message) => self.message(message),
             }
         }
@@ -86,8 +89,13 @@ impl Core {
     /// Everything at the front that needs no waiting.
     fn drain(&mut self) {
         while let Some(front) = self.slots.front() {
-            if !matches!(front.owed, Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_)) {
-                return;
+            match front.owed {
+                Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
+                Owed::Parked(_) => match self.look_again() {
+                    true => continue,
+                    false => return,
+                },
+                _ => return,
             }
             let Some(mut slot) = self.slots.pop() else { return };
             match std::mem::replace(&mut slot.owed, Owed::Local(0)) {
@@ -118,7 +126,7 @@ impl Core {
         self.count(slot, self.out.tail.len() > start);
     }
 
-    fn count(&mut self, slot: &Slot, failed: bool) {
+    pub(super) fn count(&mut self, slot: &Slot, failed: bool) {
         let elapsed = Duration::from_nanos(self.now.saturating_sub(slot.started));
         self.recorder.command(slot.command, slot.served, elapsed);
         if failed {
@@ -134,7 +142,7 @@ impl Core {
             && reply.len() > self.bulk_threshold()
             && let Some(upstream) = self.upstream()
         {
-            upstream.large.note(slot.key);
+            upstream.large.note(slot.key, reply.len());
         }
         if failed {
             self.recorder.error_reply(reply);
@@ -156,7 +164,7 @@ impl Core {
                 self.write_changed(slot.muted, reply, |writer| numsub(reply, &more, writer))
             }
             Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
-            Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
+            Owed::Local(_) | Owed::Parked(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
         }
     }
 

@@ -10,6 +10,7 @@ use super::clients::Clients;
 use super::large_keys::LargeKeys;
 use crate::clock::Clock;
 use crate::memory::Engine;
+use crate::near::Policy;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::upstream::{Hub, Node, Pool};
@@ -18,6 +19,8 @@ use crate::upstream::{Hub, Node, Pool};
 pub struct Shared {
     /// The configuration in force; one snapshot per batch.
     pub settings: ArcSwap<Settings>,
+    /// How keys are cached, by the same configuration.
+    pub policy: ArcSwap<Policy>,
     /// Where everything is counted.
     pub stats: Arc<Stats>,
     /// The time.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::transaction::Block;
 use crate::clock::Nanos;
-use crate::resp::Shape;
+use crate::command::Command;
+use crate::resp::{ArgVec, Shape};
 use crate::stats::Served;
 use crate::upstream::Loss;
 
@@ -44,10 +45,22 @@ pub enum Owed {
     Publish(i64),
     /// The lane's reply to PUBSUB NUMSUB: the same per channel.
     Numsub(Box<[i64]>),
+    /// A read that waits until all before it have been answered, to be looked up in L1 then.
+    Parked(Box<Parked>),
     /// A reply that came before its turn.
     Arrived(Box<Owed>, Bytes),
     /// No reply will come.
     Lost(Loss),
+}
+
+/// A read that waits for its turn.
+pub struct Parked {
+    /// What is asked.
+    pub command: &'static Command,
+    /// Of what.
+    pub args: ArgVec,
+    /// In which database.
+    pub db: u32,
 }
 
 /// All replies owed to one client.
@@ -95,6 +108,11 @@ impl Slots {
         let slot = self.queue.pop_front()?;
         self.first += 1;
         Some(slot)
+    }
+
+    /// The sequence number of the first slot.
+    pub fn first_seq(&self) -> u64 {
+        self.first
     }
 
     /// The slot of this sequence number, if it is still owed.

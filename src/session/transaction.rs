@@ -7,6 +7,7 @@
 use bytes::BytesMut;
 
 use crate::resp::{ArgVec, Args, Shape};
+use crate::upstream::Change;
 
 /// Commands that one MULTI may queue: far above any sensible use, low enough that a client cannot
 /// collect memory for ever without sending EXEC.
@@ -27,6 +28,8 @@ pub struct Transaction {
     pub selects: bool,
     /// One of them may write.
     pub writes: bool,
+    /// What they change.
+    pub change: Change,
     /// The queued commands when they run in memory here.
     pub commands: Vec<ArgVec>,
 }

@@ -14,10 +14,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use super::batch::Batch;
 use super::handshake::greet;
 use super::inbox::{Delivered, Event, Inbox};
 use super::node::{Node, OpenError};
-use super::queue::Batch;
 use super::topics::{Ask, Family, Topic, Topics};
 use super::wire::{Wire, WireError, encode};
 use crate::clock::Clock;

@@ -9,6 +9,8 @@
 //! One task writes and reads. It applies replies and pushes strictly in the order of the stream, and
 //! it never waits for a client: a reply goes into an inbox, whatever the session does.
 
+mod apply;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -17,17 +19,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use super::inbox::{Event, Inbox, LARGE_REPLY};
-use super::queue::{Batch, Pending, Queue, Refused, Status, To};
+use super::batch::{Batch, Pending};
+use super::effect::{Check, L1, Owner};
+use super::inbox::Inbox;
+use super::queue::{Left, Queue, Refused, Status};
 use crate::clock::{Clock, Nanos};
+use crate::near::LaneId;
 use crate::net::Stream;
-use crate::resp::{ReplyScanner, Scan, frame_len};
+use crate::resp::ReplyScanner;
 
 /// The buffer that replies are read into; grows for larger replies and shrinks again.
 const READ_BUFFER: usize = 64 * 1024;
@@ -39,21 +44,42 @@ const ROUNDS: usize = 32;
 pub struct Lane {
     pub(super) queue: Mutex<Queue>,
     pub(super) clock: Clock,
+    /// L1, and what it knows this lane by.
+    pub(super) owner: Owner,
 }
 
 impl Lane {
     /// A lane that is not connected yet.
-    pub fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock })
+    pub fn new(clock: Clock, l1: Arc<L1>, lane: LaneId) -> Arc<Self> {
+        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock, owner: Owner { l1, lane } })
     }
 
-    /// Appends a session's batch in one step, behind everything appended before.
-    pub fn append(&self, batch: &mut Batch, inbox: &Arc<Inbox>) -> Result<(), Refused> {
-        let waker = self.queue.lock().append(batch, inbox)?;
+    /// The near cache that this lane fills.
+    pub fn l1(&self) -> &L1 {
+        &self.owner.l1
+    }
+
+    /// What the near cache knows this lane by.
+    pub fn id(&self) -> LaneId {
+        self.owner.lane
+    }
+
+    /// Appends a session's batch in one step, behind everything appended before. The place of its last
+    /// request in the lane's order.
+    pub fn append(&self, batch: &mut Batch, inbox: &Arc<Inbox>) -> Result<u64, Refused> {
+        let mut queue = self.queue.lock();
+        let waker = queue.append(batch, inbox, &self.owner.l1)?;
+        let place = queue.last_place();
+        drop(queue);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        Ok(place)
+    }
+
+    /// Gives up what a session had collected and will not send.
+    pub fn abandon(&self, batch: &mut Batch, loss: super::inbox::Loss) {
+        batch.abandon().for_each(|pending| pending.lose(loss, &self.owner));
     }
 
     /// Asks for this database at every handshake, so that it may be used from the start.
@@ -101,10 +127,12 @@ pub enum LaneError {
 
 /// What one connection tells the rest of the program while it lasts.
 pub trait Events {
-    /// A push arrived; everything before it in the stream has been applied.
-    fn push(&mut self, push: &[u8]);
-    /// Replies up to a request sent at this time have been applied.
-    fn confirmed(&mut self, at: Nanos);
+    /// How often a lane is pinged, by the configuration of now.
+    fn ping_every(&self) -> Duration;
+    /// A push has been applied.
+    fn pushed(&mut self);
+    /// A read was answered that is to be compared with what L1 holds at this place of the stream.
+    fn checked(&mut self, check: &Check, reply: &[u8]);
     /// `n` requests that were asked for at this time have been answered.
     fn answered(&mut self, at: Nanos, n: u64);
     /// So many requests are sent and not answered, as of the last heartbeat.
@@ -144,8 +172,10 @@ pub struct Connection<'a, E> {
     scanned: usize,
     scanner: ReplyScanner,
     pending: VecDeque<Pending>,
-    /// Replies already dropped for the first of `pending`.
-    swallowed: u32,
+    /// Replies already read for the first of `pending`.
+    seen: u32,
+    /// Its own reply, withheld until those behind it have come.
+    held: Option<Bytes>,
 
     /// Sessions that got something in this round.
     touched: Vec<Arc<Inbox>>,
@@ -179,7 +209,8 @@ impl<'a, E: Events> Connection<'a, E> {
             scanned: 0,
             scanner: ReplyScanner::default(),
             pending: VecDeque::new(),
-            swallowed: 0,
+            seen: 0,
+            held: None,
             touched: Vec::new(),
             timer: Box::pin(tokio::time::sleep(patience.ping_every)),
             heard,
@@ -200,13 +231,15 @@ impl<'a, E: Events> Connection<'a, E> {
     /// Hands back to the queue what was not answered; the number of reads that will be repeated. Call
     /// after L1 has been frozen.
     pub fn give_up(mut self) -> usize {
+        self.release_held();
+        let answered = self.pending.front().is_some_and(|front| self.seen > front.swallow);
         let unwritten = self.writing.len() - self.written;
         let mut sent = BytesMut::new();
         self.sent.drain(..).for_each(|chunk| sent.extend_from_slice(&chunk));
         sent.extend_from_slice(&self.writing);
         let mut queue = self.lane.queue.lock();
         queue.disconnected(self.lane.clock.now());
-        queue.lost(sent, unwritten, &mut self.pending)
+        queue.lost(Left { sent, unwritten, pending: &mut self.pending, answered }, &self.lane.owner)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
@@ -294,132 +327,13 @@ impl<'a, E: Events> Connection<'a, E> {
         Poll::Ready(Ok(n))
     }
 
-    /// Applies everything complete in the read buffer, in order; the number of replies.
-    fn apply(&mut self) -> Result<usize, LaneError> {
-        let mut replies = 0;
-        let mut confirmed: Option<Nanos> = None;
-        let mut same = 0;
-        // Where the first unapplied reply starts: the buffer is advanced once, not per reply.
-        let mut start = 0;
-        let result = loop {
-            match self.scanner.feed(&self.read[start + self.scanned..]) {
-                Ok(Scan::More(n)) => {
-                    self.scanned += n;
-                    break Ok(replies);
-                }
-                Ok(Scan::Done(n)) => {
-                    let end = start + self.scanned + n;
-                    self.scanned = 0;
-                    replies += 1;
-                    match self.reply(&mut start, end) {
-                        Ok(None) => {}
-                        Ok(Some(at)) => match confirmed.replace(at) {
-                            // A batch was asked for at one time: it is counted at once.
-                            Some(before) if before != at => {
-                                self.events.answered(before, std::mem::replace(&mut same, 1));
-                            }
-                            _ => same += 1,
-                        },
-                        Err(error) => break Err(error),
-                    }
-                }
-                Ok(Scan::Push(n)) => {
-                    self.scanned += n;
-                    match self.push(&mut start) {
-                        Ok(true) => {}
-                        Ok(false) => break Ok(replies),
-                        Err(error) => break Err(error),
-                    }
-                }
-                Err(error) => break Err(error.into()),
-            }
-        };
-        self.read.advance(start);
-        if let Some(at) = confirmed {
-            self.events.answered(at, same);
-            self.events.confirmed(at);
-        }
-        result
-    }
-
-    /// Applies the push that begins behind what was scanned; false if it is not complete yet. A push
-    /// inside a reply (Redis 6.0 to 6.2.6) is cut out of it: it is not part of its count.
-    fn push(&mut self, start: &mut usize) -> Result<bool, LaneError> {
-        let begin = *start + self.scanned;
-        let Some(len) = frame_len(&self.read[begin..])? else { return Ok(false) };
-        self.events.push(&self.read[begin..begin + len]);
-        // Move the part of the reply before it up to it.
-        self.read.copy_within(*start..begin, *start + len);
-        *start += len;
-        Ok(true)
-    }
-
-    /// Applies the reply in `start..end`: hands it to whom it belongs. The time of the request that
-    /// is complete with it, if one is.
-    fn reply(&mut self, start: &mut usize, end: usize) -> Result<Option<Nanos>, LaneError> {
-        if self.pending.is_empty() {
-            self.lane.queue.lock().take_pending(&mut self.pending);
-        }
-        let Some(front) = self.pending.front() else { return Err(LaneError::Unexpected) };
-        let reply = &self.read[*start..end];
-        if self.swallowed < front.swallow {
-            if front.prefix > 0 && self.swallowed == 0 && reply != b"+OK\r\n" {
-                return Err(LaneError::Select(String::from_utf8_lossy(reply).into_owned()));
-            }
-            self.swallowed += 1;
-            *start = end;
-            return Ok(None);
-        }
-        if matches!(front.to, To::Fence(_) | To::Nobody) && reply != b"+PONG\r\n" && reply[0] != b'-' {
-            return Err(LaneError::OutOfStep(
-                String::from_utf8_lossy(&reply[..reply.len().min(80)]).into_owned(),
-            ));
-        }
-        let front = self.pending.pop_front().expect("it was just seen");
-        self.swallowed = 0;
-        self.forget(front.wire_len());
-        *start = self.deliver(&front, *start, end);
-        Ok(Some(front.at))
-    }
-
-    /// Puts the reply in `start..end` into its inbox; where the next one starts.
-    fn deliver(&mut self, request: &Pending, start: usize, end: usize) -> usize {
-        let seq = request.seq;
-        let mut next = end;
-        let (inbox, first) = match &request.to {
-            To::Session(inbox) if end - start > LARGE_REPLY => {
-                self.read.advance(start);
-                let large = self.read.split_to(end - start).freeze();
-                next = 0;
-                (inbox, inbox.large_reply(seq, large))
-            }
-            To::Session(inbox) => (inbox, inbox.reply(seq, &self.read[start..end])),
-            To::SelectedBy(inbox, db) => {
-                let reply = &self.read[start..end];
-                if reply == b"+OK\r\n" {
-                    self.lane.queue.lock().db_exists(*db);
-                }
-                (inbox, inbox.reply(seq, reply))
-            }
-            To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
-            To::Nobody => {
-                self.pinged = false;
-                return next;
-            }
-        };
-        if first {
-            self.touched.push(Arc::clone(inbox));
-        }
-        next
-    }
-
     // === time ===
 
     /// Pings the lane, whether idle (so that it is known to be fresh) or busy (so that it is known to be in
     /// step); gives up one that is silent although something is owed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            self.timer.as_mut().reset(Instant::now() + self.patience.ping_every);
+            self.timer.as_mut().reset(Instant::now() + self.events.ping_every());
             let mut queue = self.lane.queue.lock();
             queue.take_pending(&mut self.pending);
             self.events.in_flight(self.pending.len());

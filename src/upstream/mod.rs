@@ -1,5 +1,7 @@
 //! Everything towards Redis: the lane, the connections of single clients, subscriptions.
 
+mod batch;
+mod effect;
 mod handshake;
 mod hub;
 mod inbox;
@@ -10,12 +12,14 @@ mod queue;
 mod topics;
 mod wire;
 
+pub use batch::{Batch, Pending, Retry, To};
+pub use effect::{Change, Check, Effect, Judge, L1, Waiter};
 pub use handshake::{Credentials, Welcome};
 pub use hub::{Hub, MAX_WAITING};
 pub use inbox::{Close, Delivered, Event, Inbox, Loss};
 pub use lane::{Lane, LaneError};
 pub use node::{Node, OpenError, Target};
 pub use pool::{Cause, Pinned, Pool, PoolError, Quotas};
-pub use queue::{Batch, Pending, Refused, Retry, Status, To};
+pub use queue::{Refused, Status};
 pub use topics::{Family, Topic};
 pub use wire::{Wire, WireError};

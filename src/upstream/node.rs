@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::effect::{Check, L1};
 use super::handshake::{Credentials, Welcome, open_lane};
 use super::lane::{Connection, Events, Lane, Patience};
 use super::wire::{Wire, WireError};
 use crate::clock::{Clock, Nanos};
+use crate::near::LaneId;
 use crate::net::{Address, ClientTls, ConnectError, ConnectOptions, connect};
 use crate::stats::Stats;
 
@@ -74,10 +76,10 @@ pub enum OpenError {
 
 impl Node {
     /// A node whose lane is not connected yet.
-    pub fn new(target: Target, stats: Arc<Stats>, clock: Clock) -> Arc<Self> {
+    pub fn new(target: Target, l1: Arc<L1>, stats: Arc<Stats>, clock: Clock) -> Arc<Self> {
         Arc::new(Node {
             target: ArcSwap::from_pointee(target),
-            lane: Lane::new(clock),
+            lane: Lane::new(clock, l1, LaneId(0)),
             welcome: ArcSwap::from_pointee(Welcome::default()),
             zombies: Mutex::new(Vec::new()),
             stats,
@@ -104,21 +106,26 @@ impl Node {
     pub async fn keep_connected(self: Arc<Self>) {
         let mut backoff = Backoff::default();
         loop {
-            let (wire, welcome) = self.connected(&mut backoff).await;
+            let (wire, welcome, asked_at) = self.connected(&mut backoff).await;
             let target = self.target.load_full();
             info!(address = %target.address, version = welcome.version, tracking = welcome.tracking, "upstream connected");
-            let (id, since) = (welcome.client_id, Instant::now());
+            let (id, tracking, since) = (welcome.client_id, welcome.tracking, Instant::now());
             let dbs = welcome.dbs.clone();
             self.welcome.store(Arc::new(welcome));
             let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };
-            let mut events = Applied { stats: &self.stats, clock: self.clock };
+            let mut events = Applied { node: &self };
             let Wire { stream, read } = wire;
             let mut connection = Connection::new(&self.lane, stream, read, patience, &mut events);
             self.stats.lane.connects.inc();
             self.stats.lane.connected.inc();
-            let waker = self.lane.queue.lock().connected(dbs, self.clock.now());
+            let (l1, lane) = (self.lane.l1(), self.lane.id());
+            // In this order: what is appended from now on belongs to the new epoch.
+            l1.open(lane, tracking);
+            l1.confirmed(lane, asked_at);
+            let waker = self.lane.queue.lock().connected(dbs, self.clock.now(), &self.lane.owner);
             drop(waker);
             let error = connection.serve().await;
+            l1.freeze(lane);
             warn!(address = %target.address, %error, "upstream connection lost");
             self.stats.lane.connected.dec();
             self.stats.lane.disconnects.inc();
@@ -133,10 +140,11 @@ impl Node {
     }
 
     /// Tries until there is a connection; after `down_after` the lane refuses what comes.
-    async fn connected(&self, backoff: &mut Backoff) -> (Wire, Welcome) {
+    async fn connected(&self, backoff: &mut Backoff) -> (Wire, Welcome, Nanos) {
         loop {
+            let asked_at = self.clock.now();
             match self.or_down(self.open()).await {
-                Ok(open) => return open,
+                Ok((wire, welcome)) => return (wire, welcome, asked_at),
                 Err(error) => {
                     self.stats.lane.connect_failures.inc();
                     let target = self.target.load();
@@ -158,7 +166,7 @@ impl Node {
             done = &mut future => return done,
             () = tokio::time::sleep_until(down_at.into()) => {}
         }
-        self.lane.queue.lock().down(self.clock.now());
+        self.lane.queue.lock().down(self.clock.now(), &self.lane.owner);
         future.await
     }
 
@@ -200,28 +208,31 @@ impl Backoff {
 
 /// Where the lane's pushes and counts go.
 struct Applied<'a> {
-    stats: &'a Stats,
-    clock: Clock,
+    node: &'a Node,
 }
 
 impl Events for Applied<'_> {
-    fn push(&mut self, _push: &[u8]) {
-        self.stats.lane.pushes.inc();
+    fn ping_every(&self) -> Duration {
+        self.node.target.load().ping_every
     }
 
-    fn confirmed(&mut self, _at: Nanos) {}
+    fn pushed(&mut self) {
+        self.node.stats.lane.pushes.inc();
+    }
+
+    fn checked(&mut self, _check: &Check, _reply: &[u8]) {}
 
     fn answered(&mut self, at: Nanos, n: u64) {
-        self.stats.lane_round_trip(Duration::from_nanos(self.clock.now().saturating_sub(at)), n);
+        self.node.stats.lane_round_trip(Duration::from_nanos(self.node.clock.now().saturating_sub(at)), n);
     }
 
     fn in_flight(&mut self, requests: usize) {
-        self.stats.lane.in_flight.set(requests as u64);
+        self.node.stats.lane.in_flight.set(requests as u64);
     }
 
     fn traffic(&mut self, read: usize, written: usize, replies: usize) {
-        self.stats.lane.input_bytes.add(read as u64);
-        self.stats.lane.output_bytes.add(written as u64);
-        self.stats.lane.commands.add(replies as u64);
+        self.node.stats.lane.input_bytes.add(read as u64);
+        self.node.stats.lane.output_bytes.add(written as u64);
+        self.node.stats.lane.commands.add(replies as u64);
     }
 }

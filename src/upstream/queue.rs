@@ -8,102 +8,16 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::inbox::{Event, Inbox, Loss};
+use super::batch::{Batch, PING, Pending, Retry, To};
+use super::effect::{L1, Owner};
+use super::inbox::{Inbox, Loss};
 use crate::clock::Nanos;
 
 /// Unsent bytes above which sessions wait before they append more. Large enough for any sensible
 /// batch of 1,000 clients, small enough that a stalled upstream costs little memory.
 pub const MAX_UNSENT: usize = 64 << 20;
-
-/// Who gets the reply of one request.
-#[derive(Clone)]
-pub enum To {
-    /// The session that asked.
-    Session(Arc<Inbox>),
-    /// The same, and the reply tells whether this database exists.
-    SelectedBy(Arc<Inbox>, u32),
-    /// A fence: the reply only says that everything before it has been applied.
-    Fence(Arc<Inbox>),
-    /// Nobody: a heartbeat.
-    Nobody,
-}
-
-/// What may be done with a request whose connection was lost after it was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// It reads only: once more on the next connection.
-    Once,
-    /// It has been repeated already.
-    Spent,
-    /// It may change something: never.
-    Never,
-}
-
-/// One request on the lane and what is owed for it.
-#[derive(Clone)]
-pub struct Pending {
-    /// Who gets the reply.
-    pub to: To,
-    /// The session's slot.
-    pub seq: u64,
-    /// When the session asked: the lane's freshness is counted from here.
-    pub at: Nanos,
-    /// Length of the request in bytes, the prefix excluded.
-    pub len: u32,
-    /// Bytes of the SELECT that was put before it; its `+OK` is one of `swallow`.
-    pub prefix: u8,
-    /// Replies to drop before the one that counts (SELECT, MULTI, one QUEUED per command).
-    pub swallow: u32,
-    /// The database it must run in.
-    pub db: u32,
-    /// What may be done if the connection is lost.
-    pub retry: Retry,
-    /// It contains a SELECT: behind it the lane's database is unknown.
-    pub moves_db: bool,
-}
-
-/// Requests of one session, collected and then appended at once.
-#[derive(Default)]
-pub struct Batch {
-    /// The requests, as they go over the wire.
-    pub bytes: BytesMut,
-    /// One row for each.
-    pub pending: Vec<Pending>,
-}
-
-impl Batch {
-    /// Adds one request; `raw` is its bytes.
-    pub fn push(&mut self, raw: &[u8], pending: Pending) {
-        // A request without bytes would be owed a reply that never comes, and every later reply of the
-        // lane would go to the wrong client.
-        assert!(!raw.is_empty() && raw.len() == pending.len as usize, "a request and its length");
-        self.bytes.extend_from_slice(raw);
-        self.pending.push(pending);
-    }
-
-    /// Adds a fence: a PING whose answer says that everything before it has been applied.
-    pub fn fence(&mut self, inbox: &Arc<Inbox>, seq: u64, now: Nanos) {
-        self.push(PING, Pending::ping(To::Fence(Arc::clone(inbox)), seq, now));
-    }
-
-    /// Where the batch stands.
-    pub fn mark(&self) -> (usize, usize) {
-        (self.bytes.len(), self.pending.len())
-    }
-
-    /// Forgets what was added since.
-    pub fn rewind(&mut self, (bytes, pending): (usize, usize)) {
-        self.bytes.truncate(bytes);
-        self.pending.truncate(pending);
-    }
-
-    /// True when there is nothing to append.
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-}
 
 /// Why the lane takes nothing more at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +59,8 @@ pub struct Queue {
     waker: Option<Waker>,
     /// Sessions that found the queue full.
     waiting: Vec<Arc<Inbox>>,
+    /// How many requests have ever been appended: each one's place in the lane's order.
+    places: u64,
 }
 
 impl Queue {
@@ -159,12 +75,18 @@ impl Queue {
             valid_dbs: BTreeSet::from([0]),
             waker: None,
             waiting: Vec::new(),
+            places: 0,
         }
     }
 
     /// How the lane stands and since when.
     pub fn status(&self) -> (Status, Nanos) {
         (self.status, self.since)
+    }
+
+    /// The place of the request that was appended last.
+    pub fn last_place(&self) -> u64 {
+        self.places
     }
 
     /// Whether a SELECT of this database has been answered with +OK on this connection.
@@ -174,7 +96,12 @@ impl Queue {
 
     /// Appends a batch, which is then empty, or says why not and leaves it as it was. A waker that
     /// is handed out must be woken once the lock is released.
-    pub fn append(&mut self, batch: &mut Batch, inbox: &Arc<Inbox>) -> Result<Option<Waker>, Refused> {
+    pub fn append(
+        &mut self,
+        batch: &mut Batch,
+        inbox: &Arc<Inbox>,
+        l1: &L1,
+    ) -> Result<Option<Waker>, Refused> {
         if self.status == Status::Down {
             return Err(Refused::Down);
         }
@@ -194,6 +121,9 @@ impl Queue {
             if pending.moves_db {
                 self.db = None;
             }
+            self.places += 1;
+            // Under the queue's lock: the reply cannot be applied before this.
+            pending.effect.appended(l1, pending.at, self.places);
             self.pending.push_back(pending);
         }
         self.unsent.extend_from_slice(&batch.bytes[copied..]);
@@ -219,7 +149,7 @@ impl Queue {
     /// Adds a PING of our own.
     pub fn heartbeat(&mut self, now: Nanos) {
         self.unsent.extend_from_slice(PING);
-        self.pending.push_back(Pending::ping(To::Nobody, 0, now));
+        self.pending.push_back(Pending { len: PING.len() as u32, ..Pending::new(To::Nobody, 0, now) });
     }
 
     /// Takes the unsent bytes, giving `empty` in exchange; registers the task's waker if there are
@@ -266,41 +196,44 @@ impl Queue {
 
     /// A new connection is ready. What waited for it is put in order for it: databases that it does
     /// not have fail, the others are selected anew.
-    pub fn connected(&mut self, dbs: BTreeSet<u32>, now: Nanos) -> Option<Waker> {
-        let mut waiting = Backlog::default();
-        self.take_backlog(&mut waiting);
+    pub fn connected(&mut self, dbs: BTreeSet<u32>, now: Nanos, owner: &Owner) -> Option<Waker> {
+        let bytes = std::mem::take(&mut self.unsent).freeze();
+        let pending = std::mem::take(&mut self.pending);
         self.valid_dbs = dbs;
         self.db = Some(0);
         (self.status, self.since) = (Status::Up, now);
-        for (pending, raw) in waiting.requests {
+        let mut start = 0;
+        for pending in pending {
+            let end = start + pending.wire_len();
+            let raw = bytes.slice(start + pending.prefix as usize..end);
+            start = end;
             if self.valid_dbs.contains(&pending.db) {
-                self.put(pending, &raw);
+                self.put(pending, &raw, owner);
             } else {
-                deliver_loss(&pending, Loss::NoSuchDatabase);
+                pending.lose(Loss::NoSuchDatabase, owner);
             }
         }
         self.waker.take()
     }
 
     /// `down_after` has passed: everything that waited is refused, and what comes will be.
-    pub fn down(&mut self, now: Nanos) {
+    pub fn down(&mut self, now: Nanos, owner: &Owner) {
         if self.status == Status::Down {
             return;
         }
         (self.status, self.since) = (Status::Down, now);
         self.unsent = BytesMut::new();
-        self.pending.drain(..).for_each(|pending| deliver_loss(&pending, Loss::NotSent));
+        self.pending.drain(..).for_each(|pending| pending.lose(Loss::NotSent, owner));
         self.waiting.drain(..).for_each(|inbox| inbox.nudge());
     }
 
-    /// Sorts out what a lost connection leaves: `sent` are the bytes written or being written, oldest
-    /// first, of which the last `unwritten` were never given to the kernel; `pending` is what the
-    /// reader had taken. Requests that surely were not executed stay queued, reads are repeated once,
-    /// the rest is uncertain. The number of reads to be repeated.
-    pub fn lost(&mut self, mut sent: BytesMut, unwritten: usize, pending: &mut VecDeque<Pending>) -> usize {
-        let mut all = std::mem::take(pending);
+    /// Sorts out what a lost connection leaves. Requests that surely were not executed stay queued, reads
+    /// are repeated once, the rest is uncertain. The number of reads to be repeated.
+    pub fn lost(&mut self, left: Left<'_>, owner: &Owner) -> usize {
+        let mut all = std::mem::take(left.pending);
         all.append(&mut self.pending);
-        let unwritten = unwritten + self.unsent.len();
+        let unwritten = left.unwritten + self.unsent.len();
+        let mut sent = left.sent;
         sent.unsplit(std::mem::take(&mut self.unsent));
         let total: usize = all.iter().map(Pending::wire_len).sum();
         // What was answered already stands before the first request that is not.
@@ -309,32 +242,59 @@ impl Queue {
         let written = bytes.len().saturating_sub(unwritten);
         let mut start = 0;
         let mut repeated = 0;
+        let mut answered = left.answered;
         self.db = None;
         for mut pending in all {
             let end = start + pending.wire_len();
             let raw = bytes.slice(start + pending.prefix as usize..end);
             start = end;
+            if std::mem::take(&mut answered) {
+                if pending.effect.is_fetch() {
+                    // Whoever joined was served with the reply.
+                    drop(pending.effect.lost(&owner.l1, owner.lane));
+                }
+                continue;
+            }
             match (end <= written, pending.retry, &pending.to) {
-                (_, _, To::Fence(_) | To::Nobody) => deliver_loss(&pending, Loss::NotSent),
-                (true, Retry::Never, _) => deliver_loss(&pending, Loss::Uncertain),
-                (true, Retry::Spent, _) => deliver_loss(&pending, Loss::ReadLost),
+                (_, _, To::Fence(_) | To::Nobody) => pending.lose(Loss::NotSent, owner),
+                (true, Retry::Never, _) => pending.lose(Loss::Uncertain, owner),
+                (true, Retry::Spent, _) => pending.lose(Loss::ReadLost, owner),
                 (true, Retry::Once, _) => {
                     pending.retry = Retry::Spent;
                     repeated += 1;
-                    self.put(pending, &raw);
+                    self.put(pending, &raw, owner);
                 }
-                (false, _, _) => self.put(pending, &raw),
+                (false, _, _) => self.put(pending, &raw, owner),
             }
         }
         repeated
     }
 
-    /// Queues a request anew, with a prefix of its own if it needs one.
-    fn put(&mut self, mut pending: Pending, raw: &[u8]) {
+    /// Queues a request anew, with a prefix of its own if it needs one. A fetch becomes a plain read:
+    /// its epoch is over. Those who joined it get reads of their own.
+    fn put(&mut self, mut pending: Pending, raw: &[u8], owner: &Owner) {
         if pending.prefix > 0 {
             pending.prefix = 0;
             pending.swallow -= 1;
         }
+        if !pending.effect.is_fetch() {
+            return self.put_plain(pending, raw);
+        }
+        let raw = &raw[pending.head as usize..raw.len() - pending.tail as usize];
+        let joiners = std::mem::take(&mut pending.effect).lost(&owner.l1, owner.lane);
+        let read = |to, seq| Pending {
+            len: raw.len() as u32,
+            db: pending.db,
+            retry: pending.retry,
+            ..Pending::new(to, seq, pending.at)
+        };
+        let joined: Vec<_> =
+            joiners.into_iter().map(|waiter| read(To::Session(waiter.inbox), waiter.seq)).collect();
+        let first = read(pending.to.clone(), pending.seq);
+        std::iter::once(first).chain(joined).for_each(|pending| self.put_plain(pending, raw));
+    }
+
+    fn put_plain(&mut self, mut pending: Pending, raw: &[u8]) {
         if self.db != Some(pending.db) {
             self.select(&mut pending);
         }
@@ -344,47 +304,16 @@ impl Queue {
         self.unsent.extend_from_slice(raw);
         self.pending.push_back(pending);
     }
-
-    fn take_backlog(&mut self, into: &mut Backlog) {
-        let bytes = std::mem::take(&mut self.unsent).freeze();
-        let mut start = 0;
-        for pending in self.pending.drain(..) {
-            let end = start + pending.wire_len();
-            into.requests.push((pending.clone(), bytes.slice(start + pending.prefix as usize..end)));
-            start = end;
-        }
-    }
 }
 
-/// Requests with their bytes, prefixes cut off.
-#[derive(Default)]
-struct Backlog {
-    requests: Vec<(Pending, Bytes)>,
-}
-
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
-
-impl Pending {
-    fn ping(to: To, seq: u64, at: Nanos) -> Self {
-        let len = PING.len() as u32;
-        Pending { to, seq, at, len, prefix: 0, swallow: 0, db: 0, retry: Retry::Never, moves_db: false }
-    }
-
-    /// Bytes on the wire, the prefix included.
-    pub fn wire_len(&self) -> usize {
-        self.len as usize + self.prefix as usize
-    }
-}
-
-/// Tells the session that its request gets no reply. A fence is complete instead: the lane that could
-/// have brought an invalidation is gone, and L1 was frozen before this is called.
-fn deliver_loss(pending: &Pending, loss: Loss) {
-    let (inbox, event) = match &pending.to {
-        To::Session(inbox) | To::SelectedBy(inbox, _) => (inbox, Event::Lost { seq: pending.seq, loss }),
-        To::Fence(inbox) => (inbox, Event::Fenced { seq: pending.seq }),
-        To::Nobody => return,
-    };
-    if inbox.event(event) {
-        inbox.wake();
-    }
+/// What a lost connection leaves.
+pub struct Left<'a> {
+    /// Bytes written or being written, oldest first.
+    pub sent: BytesMut,
+    /// How many of them, at the end, were never given to the kernel.
+    pub unwritten: usize,
+    /// What the reader had taken from the queue.
+    pub pending: &'a mut VecDeque<Pending>,
+    /// The first of `pending` has got its reply already; only what comes behind it was missing.
+    pub answered: bool,
 }

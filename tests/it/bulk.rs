@@ -165,7 +165,8 @@ fn a_malformed_large_request_is_told_so() {
 #[test]
 fn a_key_whose_reply_was_large_is_read_over_a_connection_of_its_own_while_it_is() {
     let redis = RedisServer::start(&[]);
-    let proxy = Proxy::behind(redis.addr(), &[SMALL_THRESHOLD]);
+    // Too large for L1, which would answer otherwise.
+    let proxy = Proxy::behind(redis.addr(), &[SMALL_THRESHOLD, ("cache.max_entry", "1kb")]);
     let mut client = proxy.client();
     let bulk = || proxy.shared().stats.pinned.for_bulk.get();
     let value = noise(100_000);

@@ -1,0 +1,467 @@
+//! Reads that L1 may answer: hits, fetches, and reads that wait for their turn.
+//!
+//! The one idea: what a client sees never goes back in time. Hits show the upstream as of the last reply
+//! that the lane has applied; a reply still owed will show it later. So behind an unanswered command
+//! nothing is served from L1: a read that could be served is *parked*. When all before it has been
+//! answered it is looked up again; if another request is to be sent first, it goes ahead of that one as a
+//! plain read.
+
+use std::sync::Arc;
+
+use super::core::{Core, Request};
+use super::dispatch::Flow;
+use super::slots::{Owed, Parked, Slot};
+use crate::clock::Nanos;
+use crate::command::{Cache, Command};
+use crate::near::{self, Looked, MGET_ELEMENT, MultiLooked, Phase, Plain, ReadOf};
+use crate::resp::{Args, Proto, Writer, render_resp2};
+use crate::stats::Served;
+use crate::store::EntryKey;
+use crate::upstream::{Cause, Effect, Judge, Loss, Retry, Waiter};
+
+/// The PING whose answer hits wait for when the lane has been silent for too long.
+#[derive(Default)]
+pub struct Guard {
+    /// One is wanted.
+    wanted: bool,
+    /// The number of the one under way.
+    asked: Option<u64>,
+    /// How many there have been.
+    count: u64,
+}
+
+/// Fences of this kind are numbered from here, far above any slot.
+const GUARDS: u64 = 1 << 63;
+
+/// A read in hand.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    command: &'static Command,
+    args: Args<'a>,
+    db: u32,
+    /// When.
+    at: Nanos,
+    /// The slot that its reply has or will get.
+    seq: u64,
+    muted: bool,
+}
+
+impl Core {
+    /// A read whose reply depends on its keys alone.
+    pub fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let seq = self.slots.next_seq();
+        let asked = Asked { command, args, db: self.db, at: self.now, seq, muted: self.muted() };
+        match self.look(&asked, self.unanswered()) {
+            Outcome::Send(effect, _) if self.goes_elsewhere(&asked, &effect) => {
+                self.give_up(effect);
+                self.key = self.large_hash(&asked);
+                self.pinned(Cause::Bulk, command.id, raw)
+            }
+            looked => {
+                self.act(asked, raw, looked);
+                Flow::Next
+            }
+        }
+    }
+
+    /// Does for a read that has just come what looking it up has led to.
+    fn act(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) {
+        match looked {
+            Outcome::Hit(len) => {
+                self.tally(asked.command.id, Served::Hit);
+                if !self.slots.is_empty() && len > 0 {
+                    self.push_slot(&asked, Owed::Local(len), Served::Hit);
+                }
+            }
+            Outcome::Wait => self.park(&asked),
+            Outcome::Joined(place) => {
+                self.place = place;
+                let owed = Owed::Lane(asked.command.shape(&asked.args));
+                self.push_slot(&asked, owed, Served::Coalesced);
+            }
+            Outcome::Send(effect, served) => {
+                self.send_parked(asked.seq);
+                self.push_slot(&asked, Owed::Local(0), served);
+                self.send_read(&asked, raw, effect, served);
+            }
+        }
+    }
+
+    fn push_slot(&mut self, asked: &Asked<'_>, owed: Owed, served: Served) {
+        let key = self.large_hash(asked);
+        let (command, started, muted) = (asked.command.id, asked.at, asked.muted);
+        self.slots.push(Slot { owed, command, served, started, key, muted });
+    }
+
+    /// Sends a read whose slot is there.
+    fn send_read(&mut self, asked: &Asked<'_>, raw: &[u8], effect: Effect, served: Served) {
+        let owed = Owed::Lane(asked.command.shape(&asked.args));
+        let mut request = Request::new(asked.command.id, raw, owed, served, Retry::Once);
+        request.effect = effect;
+        // The keys whose times to live are asked for: those that are fetched, in their order.
+        let fetched: Vec<(u32, u32)>;
+        match &request.effect {
+            Effect::Fetch(..) => request.fetched = Some(asked.args.only(1)),
+            Effect::FetchEach(flights) => {
+                fetched = flights.iter().map(|(place, _)| asked.args.range(*place as usize + 1)).collect();
+                request.fetched = Some(asked.args.with(&fetched));
+                return self.enqueue(request, asked.seq, asked.db);
+            }
+            _ => {}
+        }
+        self.enqueue(request, asked.seq, asked.db);
+    }
+
+    // === looking up ===
+
+    /// What the client still waits for: nothing, or the place of its last request in the lane's order.
+    fn unanswered(&self) -> Option<u64> {
+        match self.slots.is_empty() {
+            true => None,
+            // What is parked or not yet appended comes behind everything.
+            false if self.parked > 0 || !self.batch.is_empty() => Some(u64::MAX),
+            false => Some(self.place),
+        }
+    }
+
+    /// Asks L1. A hit has been written when this returns.
+    fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        if self.bypass || self.watching.is_some() {
+            return Outcome::Send(Effect::None, Served::Bypass);
+        }
+        match asked.command.cache {
+            Cache::SingleKey => self.look_up(asked, unanswered),
+            Cache::PerKey if asked.args.len() == 2 && asked.command.name == "exists" => {
+                self.look_up(asked, unanswered)
+            }
+            Cache::PerKey => self.look_up_each(asked, unanswered),
+            Cache::No | Cache::MultiKey => Outcome::Send(Effect::None, Served::Forwarded),
+        }
+    }
+
+    fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let lane = &upstream.node.lane;
+        let (_, settings) = self.policy.resolve(&asked.args[1]);
+        let read = ReadOf {
+            lane: lane.id(),
+            key: EntryKey {
+                identity: 0,
+                db: asked.db,
+                command: asked.command.id,
+                key: &asked.args[1],
+                rest: asked.args.skip(2),
+            },
+            settings,
+            unanswered,
+            asked: asked.at,
+            fenced: self.fenced,
+        };
+        let direct = self.slots.first_seq() == asked.seq;
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let before = out.len();
+        let (proto, copied, inbox) = (self.proto, &mut self.copied, &self.client.inbox);
+        let looked = lane.l1().read(
+            &read,
+            self.now,
+            || Waiter { inbox: Arc::clone(inbox), seq: asked.seq },
+            |reply| match reply.first() {
+                _ if asked.muted => {}
+                Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
+                _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
+                _ => copied.extend_from_slice(reply),
+            },
+        );
+        if !copied.is_empty() {
+            render_resp2(copied, asked.command.shape(&asked.args), out);
+            copied.clear();
+        }
+        match looked {
+            Looked::Hit { .. } => Outcome::Hit((out.len() - before) as u32),
+            Looked::Joined { seq } => Outcome::Joined(seq),
+            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
+            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
+            Looked::Plain(_) => Outcome::Send(Effect::None, Served::Miss),
+            Looked::Parked => Outcome::Wait,
+            Looked::Guarded => self.guarded(),
+        }
+    }
+
+    /// MGET, and EXISTS of several keys: all keys from L1 at one moment, or the whole command is sent.
+    fn look_up_each(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let lane = &upstream.node.lane;
+        let (args, keys) = (asked.args, asked.args.skip(1));
+        let settings: Option<near::Settings> = keys
+            .iter()
+            .map(|key| self.policy.resolve(key).1)
+            .try_fold(near::Settings::default(), |_, settings| settings.cache.then_some(settings));
+        let Some(settings) = settings else { return Outcome::bypass() };
+        let mget = asked.command.name == "mget";
+        let command = if mget { MGET_ELEMENT } else { asked.command.id };
+        let element = |key| EntryKey { identity: 0, db: asked.db, command, key, rest: args.skip(args.len()) };
+        let template = ReadOf {
+            lane: lane.id(),
+            key: element(b""),
+            settings,
+            unanswered,
+            asked: asked.at,
+            fenced: self.fenced,
+        };
+        let (copied, mut sum) = (&mut self.copied, 0);
+        let looked = lane.l1().multi_read(&template, keys, self.now, |_, reply| match mget {
+            _ if unanswered.is_some() => {}
+            true => copied.extend_from_slice(reply),
+            false => sum += i64::from(reply == b":1\r\n"),
+        });
+        match looked {
+            MultiLooked::Hit if unanswered.is_some() => Outcome::Wait,
+            MultiLooked::Guarded if unanswered.is_some() => Outcome::Wait,
+            MultiLooked::Guarded => self.guarded(),
+            MultiLooked::Hit => Outcome::Hit(self.write_each(asked, mget, sum)),
+            MultiLooked::Miss => {
+                self.copied.clear();
+                if !mget || keys.len() > MAX_FETCHED {
+                    return Outcome::Send(Effect::None, Served::Miss);
+                }
+                let policy = &self.policy;
+                let flights = keys.iter().enumerate().filter_map(|(place, key)| {
+                    let read = ReadOf { key: element(key), settings: policy.resolve(key).1, ..template };
+                    Some((place as u32, lane.l1().fetch(&read)?))
+                });
+                let flights: Box<[_]> = flights.collect();
+                let effect = if flights.is_empty() { Effect::None } else { Effect::FetchEach(flights) };
+                Outcome::Send(effect, Served::Miss)
+            }
+        }
+    }
+
+    /// Writes the reply of a multi-key hit: its elements were copied, or counted.
+    fn write_each(&mut self, asked: &Asked<'_>, mget: bool, sum: i64) -> u32 {
+        let copied = std::mem::take(&mut self.copied);
+        let direct = self.slots.first_seq() == asked.seq;
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let before = out.len();
+        if !asked.muted && mget {
+            let mut whole = Vec::with_capacity(copied.len() + 16);
+            whole.extend_from_slice(format!("*{}\r\n", asked.args.len() - 1).as_bytes());
+            whole.extend_from_slice(&copied);
+            match self.proto {
+                Proto::Resp3 => out.extend_from_slice(&whole),
+                Proto::Resp2 => render_resp2(&whole, asked.command.shape(&asked.args), out),
+            }
+        } else if !asked.muted {
+            Writer::new(out, self.proto).int(sum);
+        }
+        (out.len() - before) as u32
+    }
+
+    fn guarded(&mut self) -> Outcome {
+        if !self.fenced {
+            self.shared.stats.l1.staleness_waits.inc();
+        }
+        self.guard.wanted = true;
+        Outcome::Wait
+    }
+
+    // === parked reads ===
+
+    fn park(&mut self, asked: &Asked<'_>) {
+        let parked = Parked { command: asked.command, args: asked.args.iter().collect(), db: asked.db };
+        self.push_slot(asked, Owed::Parked(Box::new(parked)), Served::Hit);
+        self.parked += 1;
+    }
+
+    /// Sends the parked reads before the slot `before`, as plain reads.
+    pub(super) fn send_parked(&mut self, before: u64) {
+        let mut seq = self.slots.first_seq();
+        while self.parked > 0 && seq < before {
+            if let Some(parked) = self.take_parked(seq) {
+                self.send_again(&parked, seq, Effect::None, Served::Miss);
+            }
+            seq += 1;
+        }
+    }
+
+    fn take_parked(&mut self, seq: u64) -> Option<Box<Parked>> {
+        let slot = self.slots.get_mut(seq)?;
+        if !matches!(slot.owed, Owed::Parked(_)) {
+            return None;
+        }
+        self.parked -= 1;
+        match std::mem::replace(&mut slot.owed, Owed::Local(0)) {
+            Owed::Parked(parked) => Some(parked),
+            _ => None,
+        }
+    }
+
+    fn send_again(&mut self, parked: &Parked, seq: u64, effect: Effect, served: Served) {
+        let asked = self.asked_again(parked, seq);
+        let raw = parked.args.encode();
+        self.send_read(&asked, &raw, effect, served);
+    }
+
+    fn asked_again<'a>(&mut self, parked: &'a Parked, seq: u64) -> Asked<'a> {
+        let (at, muted) =
+            self.slots.get_mut(seq).map_or((self.now, false), |slot| (slot.started, slot.muted));
+        Asked { command: parked.command, args: parked.args.args(), db: parked.db, at, seq, muted }
+    }
+
+    /// The read in front is parked, and nothing is unanswered any more: it is looked up, and those behind
+    /// it. True if it was served: its slot is gone.
+    pub(super) fn look_again(&mut self) -> bool {
+        let front = self.slots.first_seq();
+        let Some(parked) = self.take_parked(front) else { return false };
+        let asked = self.asked_again(&parked, front);
+        match self.look(&asked, None) {
+            Outcome::Hit(_) => {
+                if let Some(slot) = self.slots.pop() {
+                    self.count(&slot, false);
+                }
+                return true;
+            }
+            Outcome::Wait => {
+                self.put_back(front, parked);
+                return false;
+            }
+            Outcome::Joined(place) => self.rejoin(&asked, place),
+            Outcome::Send(effect, served) => self.send_again(&parked, front, effect, served),
+        }
+        self.look_behind(front + 1);
+        false
+    }
+
+    /// The front has gone to the lane. Those behind it that L1 cannot serve any more go too, and take
+    /// with them those that are parked before them.
+    fn look_behind(&mut self, from: u64) {
+        let mut seq = from;
+        while self.parked > 0 && seq < self.slots.next_seq() {
+            if let Some(parked) = self.take_parked(seq) {
+                let asked = self.asked_again(&parked, seq);
+                match self.look(&asked, Some(u64::MAX)) {
+                    Outcome::Send(effect, served) => {
+                        self.send_parked(seq);
+                        self.send_again(&parked, seq, effect, served);
+                    }
+                    Outcome::Joined(place) => self.rejoin(&asked, place),
+                    // Only while a checker has turned the rule off that parks.
+                    Outcome::Hit(len) => self.owe(seq, Owed::Local(len), Served::Hit),
+                    Outcome::Wait => self.put_back(seq, parked),
+                }
+            }
+            seq += 1;
+        }
+    }
+
+    fn rejoin(&mut self, asked: &Asked<'_>, place: u64) {
+        self.place = place;
+        self.owe(asked.seq, Owed::Lane(asked.command.shape(&asked.args)), Served::Coalesced);
+    }
+
+    fn owe(&mut self, seq: u64, owed: Owed, served: Served) {
+        if let Some(slot) = self.slots.get_mut(seq) {
+            (slot.owed, slot.served) = (owed, served);
+        }
+    }
+
+    fn put_back(&mut self, seq: u64, parked: Box<Parked>) {
+        if let Some(slot) = self.slots.get_mut(seq) {
+            slot.owed = Owed::Parked(parked);
+            self.parked += 1;
+        }
+    }
+
+    // === the guard ===
+
+    /// Sends the PING that parked hits wait for, if one is wanted and none is under way.
+    pub(super) fn ask_for_fence(&mut self) {
+        if self.guard.wanted && self.guard.asked.is_none() {
+            self.guard.wanted = false;
+            self.guard.count += 1;
+            let number = GUARDS + self.guard.count;
+            self.guard.asked = Some(number);
+            self.batch.fence(&self.client.inbox, number, self.now);
+        }
+    }
+
+    /// A fence has been passed; if it is the guard's, what waited for it may be looked up.
+    pub(super) fn fence_passed(&mut self, number: u64) {
+        if self.guard.asked == Some(number) {
+            self.guard.asked = None;
+        }
+    }
+
+    /// Something was done over a connection of the client's own. An upstream that does not track has not
+    /// told the lane of it.
+    pub(super) fn forget_untracked(&self) {
+        if let Some(upstream) = self.upstream() {
+            let (l1, lane) = (upstream.node.lane.l1(), upstream.node.lane.id());
+            if l1.phase(lane) == Phase::TtlOnly {
+                l1.bump_epoch(lane);
+            }
+        }
+    }
+
+    // === keys with large replies ===
+
+    /// True if the reply was large when it was last seen, and is not wanted by L1: then it would hold up
+    /// the lane for nothing.
+    fn goes_elsewhere(&self, asked: &Asked<'_>, effect: &Effect) -> bool {
+        let Some(upstream) = self.upstream().filter(|upstream| !upstream.large.is_empty()) else {
+            return false;
+        };
+        let size = match asked.command.cache {
+            Cache::SingleKey => upstream.large.size(self.large_hash(asked)),
+            _ => None,
+        };
+        size.is_some_and(|size| !effect.is_fetch() || size > self.settings.cache.max_entry)
+    }
+
+    fn give_up(&self, effect: Effect) {
+        if let Some(upstream) = self.upstream() {
+            let lane = &upstream.node.lane;
+            effect.lost(lane.l1(), lane.id()).iter().for_each(|waiter| waiter.lose(Loss::NotSent));
+        }
+    }
+
+    /// What stands for the key in the list of large keys, should its reply be one.
+    fn large_hash(&self, asked: &Asked<'_>) -> u64 {
+        match self.upstream() {
+            Some(upstream) if asked.command.cache == Cache::SingleKey => {
+                upstream.large.hash(asked.db, &asked.args[1]).max(1)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// What looking a read up has led to.
+enum Outcome {
+    /// It has been answered with so many bytes.
+    Hit(u32),
+    /// It waits for its turn.
+    Wait,
+    /// It waits for another client's fetch, which is at this place of the lane.
+    Joined(u64),
+    /// It is to be sent.
+    Send(Effect, Served),
+}
+
+impl Outcome {
+    fn bypass() -> Self {
+        Outcome::Send(Effect::None, Served::Bypass)
+    }
+}
+
+/// Keys of one MGET that are fetched for L1; those of longer ones are not. Bounds what one request adds to
+/// the lane.
+const MAX_FETCHED: usize = 1024;
+
+/// How a reply tells that the key is missing.
+fn judge(command: &Command) -> Judge {
+    match command.name {
+        "get" | "hgetall" | "hkeys" | "hvals" | "smembers" | "type" => Judge::Whole,
+        "getrange" | "substr" => Judge::Range,
+        _ => Judge::Part,
+    }
+}

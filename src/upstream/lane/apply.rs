@@ -1,0 +1,250 @@
+//! The lane's stream, applied in order: replies go to whom they belong, pushes to L1.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use super::{Connection, Events, LaneError};
+use crate::clock::Nanos;
+use crate::resp::{Cursor, Kind, Scan, frame_len};
+use crate::upstream::batch::{Pending, To};
+use crate::upstream::effect::Effect;
+use crate::upstream::inbox::{Event, Inbox, LARGE_REPLY};
+
+impl<E: Events> Connection<'_, E> {
+    /// Applies everything complete in the read buffer, in order; the number of replies.
+    pub(super) fn apply(&mut self) -> Result<usize, LaneError> {
+        let mut replies = 0;
+        let mut confirmed: Option<Nanos> = None;
+        let mut same = 0;
+        // Where the first unapplied reply starts: the buffer is advanced once, not per reply.
+        let mut start = 0;
+        let result = loop {
+            match self.scanner.feed(&self.read[start + self.scanned..]) {
+                Ok(Scan::More(n)) => {
+                    self.scanned += n;
+                    break Ok(replies);
+                }
+                Ok(Scan::Done(n)) => {
+                    let end = start + self.scanned + n;
+                    self.scanned = 0;
+                    replies += 1;
+                    match self.reply(&mut start, end) {
+                        Ok(None) => {}
+                        Ok(Some(at)) => match confirmed.replace(at) {
+                            // A batch was asked for at one time: it is counted at once.
+                            Some(before) if before != at => {
+                                self.events.answered(before, std::mem::replace(&mut same, 1));
+                                self.confirm(before);
+                            }
+                            _ => same += 1,
+                        },
+                        Err(error) => break Err(error),
+                    }
+                }
+                Ok(Scan::Push(n)) => {
+                    self.scanned += n;
+                    match self.push(&mut start) {
+                        Ok(true) => {}
+                        Ok(false) => break Ok(replies),
+                        Err(error) => break Err(error),
+                    }
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.read.advance(start);
+        if let Some(at) = confirmed {
+            self.events.answered(at, same);
+            self.confirm(at);
+        }
+        result
+    }
+
+    /// What was sent at this time has been answered: so L1 is as fresh as that.
+    fn confirm(&self, at: Nanos) {
+        self.lane.owner.l1.confirmed(self.lane.owner.lane, at);
+    }
+
+    // === pushes ===
+
+    /// Applies the push that begins behind what was scanned; false if it is not complete yet. A push
+    /// inside a reply (Redis 6.0 to 6.2.6) is cut out of it: it is not part of its count.
+    fn push(&mut self, start: &mut usize) -> Result<bool, LaneError> {
+        let begin = *start + self.scanned;
+        let Some(len) = frame_len(&self.read[begin..])? else { return Ok(false) };
+        self.invalidate(&self.read[begin..begin + len]);
+        self.events.pushed();
+        // Move the part of the reply before it up to it.
+        self.read.copy_within(*start..begin, *start + len);
+        *start += len;
+        Ok(true)
+    }
+
+    /// `>2 invalidate [key …]`, or `>2 invalidate _`: everything.
+    fn invalidate(&self, push: &[u8]) {
+        let l1 = &self.lane.owner.l1;
+        let mut cursor = Cursor::new(push);
+        let is_ours = matches!(cursor.read(), Some(Kind::Push(2)))
+            && matches!(cursor.read(), Some(Kind::Bulk(b"invalidate")));
+        if !is_ours {
+            return;
+        }
+        match cursor.read() {
+            Some(Kind::Array(n)) => {
+                for _ in 0..n {
+                    if let Some(Kind::Bulk(key)) = cursor.read() {
+                        l1.pushed(key);
+                    }
+                }
+            }
+            _ => l1.bump_epoch(self.lane.owner.lane),
+        }
+    }
+
+    // === replies ===
+
+    /// Applies the reply in `start..end`, which belongs to the first pending request. The time of that
+    /// request if it is complete with this reply.
+    fn reply(&mut self, start: &mut usize, end: usize) -> Result<Option<Nanos>, LaneError> {
+        if self.pending.is_empty() {
+            self.lane.queue.lock().take_pending(&mut self.pending);
+        }
+        let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
+        let seen = self.seen;
+        if seen < front.swallow {
+            self.before(&front, &self.read[*start..end])?;
+            *start = end;
+        } else if seen == front.swallow {
+            *start = self.own_reply(&front, *start, end)?;
+        } else {
+            self.behind(&front, seen - front.swallow - 1, *start, end)?;
+            *start = end;
+        }
+        if seen < front.swallow + front.trailers {
+            self.seen += 1;
+            self.pending.push_front(front);
+            return Ok(None);
+        }
+        self.seen = 0;
+        self.forget(front.wire_len());
+        if let Some(held) = self.held.take() {
+            self.hand_over(&front, held);
+        }
+        Ok(Some(front.at))
+    }
+
+    /// A reply to something of ours before the request: SELECT, MULTI, CLIENT CACHING YES.
+    fn before(&self, front: &Pending, reply: &[u8]) -> Result<(), LaneError> {
+        let ok = reply == b"+OK\r\n";
+        if front.prefix > 0 && self.seen == 0 && !ok {
+            return Err(LaneError::Select(String::from_utf8_lossy(reply).into_owned()));
+        }
+        if front.head > 0 && self.seen + 1 == front.swallow && !ok {
+            front.effect.spoil(&self.lane.owner.l1);
+        }
+        Ok(())
+    }
+
+    /// The request's own reply. Where the next reply starts.
+    fn own_reply(&mut self, front: &Pending, start: usize, end: usize) -> Result<usize, LaneError> {
+        let reply = &self.read[start..end];
+        if matches!(front.to, To::Fence(_) | To::Nobody) && reply != b"+PONG\r\n" && reply[0] != b'-' {
+            return Err(LaneError::OutOfStep(shown(reply)));
+        }
+        let withheld = front.trailers > 0 && !front.effect.is_fetch();
+        let (large, next) = match end - start > LARGE_REPLY {
+            true => {
+                self.read.advance(start);
+                (Some(self.read.split_to(end - start).freeze()), 0)
+            }
+            false => (None, end),
+        };
+        let reply: &[u8] = match &large {
+            Some(large) => large,
+            None => &self.read[start..end],
+        };
+        let joined = front.effect.replied(&self.lane.owner.l1, self.lane.owner.lane, reply);
+        if let Effect::Check(check) = &front.effect {
+            self.events.checked(check, reply);
+        }
+        if withheld {
+            self.held = Some(large.unwrap_or_else(|| Bytes::copy_from_slice(&self.read[start..end])));
+            return Ok(next);
+        }
+        for waiter in &joined {
+            let first = match &large {
+                Some(large) => waiter.inbox.large_reply(waiter.seq, large.clone()),
+                None => waiter.inbox.reply(waiter.seq, &self.read[start..end]),
+            };
+            self.touch(&waiter.inbox, first);
+        }
+        match large {
+            Some(large) => self.hand_over(front, large),
+            None => self.deliver(front, start, end),
+        }
+        Ok(next)
+    }
+
+    /// A reply to something of ours behind the request: a fetch's PTTL, or the PING that a reply waits for.
+    fn behind(&self, front: &Pending, index: u32, start: usize, end: usize) -> Result<(), LaneError> {
+        let reply = &self.read[start..end];
+        if !front.effect.is_fetch() && reply != b"+PONG\r\n" && reply[0] != b'-' {
+            return Err(LaneError::OutOfStep(shown(reply)));
+        }
+        front.effect.trailer(&self.lane.owner.l1, index as usize, reply, self.lane.clock.now());
+        Ok(())
+    }
+
+    /// Puts the small reply in `start..end` into its inbox.
+    fn deliver(&mut self, request: &Pending, start: usize, end: usize) {
+        let reply = &self.read[start..end];
+        let seq = request.seq;
+        let (inbox, first) = match &request.to {
+            To::Session(inbox) => (inbox, inbox.reply(seq, reply)),
+            To::SelectedBy(inbox, db) => {
+                if reply == b"+OK\r\n" {
+                    self.lane.queue.lock().db_exists(*db);
+                }
+                (inbox, inbox.reply(seq, reply))
+            }
+            To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
+            To::Nobody => return self.pinged = false,
+        };
+        self.touch(inbox, first);
+    }
+
+    /// Puts a reply that is not in the read buffer any more into its inbox.
+    fn hand_over(&mut self, request: &Pending, reply: Bytes) {
+        if let To::Session(inbox) = &request.to {
+            let first = match reply.len() > LARGE_REPLY {
+                true => inbox.large_reply(request.seq, reply),
+                false => inbox.reply(request.seq, &reply),
+            };
+            self.touch(inbox, first);
+        }
+    }
+
+    /// The connection is lost: a reply that was withheld is released. L1 has been frozen, so there is
+    /// nothing left that it could outrun.
+    pub(super) fn release_held(&mut self) {
+        if let Some(held) = self.held.take()
+            && let Some(front) = self.pending.pop_front()
+        {
+            self.hand_over(&front, held);
+            self.pending.push_front(front);
+            self.touched.drain(..).for_each(|inbox| inbox.wake());
+        }
+    }
+
+    fn touch(&mut self, inbox: &Arc<Inbox>, first: bool) {
+        if first {
+            self.touched.push(Arc::clone(inbox));
+        }
+    }
+}
+
+/// The beginning of a reply, for an error's text.
+fn shown(reply: &[u8]) -> String {
+    String::from_utf8_lossy(&reply[..reply.len().min(80)]).into_owned()
+}
