@@ -155,6 +155,12 @@ impl<W> Near<W> {
         }
     }
 
+    /// The rules in force.
+    #[doc(hidden)]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// A lane has connected: nothing of its past is valid. `tracking`: `CLIENT TRACKING` said +OK.
     pub fn open(&self, lane: LaneId, tracking: bool) {
         let phase = if tracking { Phase::Tracking } else { Phase::TtlOnly };

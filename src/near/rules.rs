@@ -32,6 +32,17 @@ pub struct Rules {
     pub parking: bool,
     /// Hits need a stream confirmed within `max_staleness`.
     pub staleness: bool,
+    // What follows is kept by those who use the near cache.
+    /// FLUSHALL, FLUSHDB and SWAPDB of our own void everything at enqueue and at reply.
+    pub own_epochs: bool,
+    /// The reply to a command whose keys are unknown is withheld until its pushes are in.
+    pub withhold: bool,
+    /// Parked reads are sent ahead of the client's next command.
+    pub parked_first: bool,
+    /// What comes over other connections passes a fence on the lane.
+    pub fences: bool,
+    /// Reads after WATCH are not served from here.
+    pub watch_bypasses: bool,
 }
 
 impl Rules {
@@ -50,5 +61,10 @@ impl Rules {
         join_order: true,
         parking: true,
         staleness: true,
+        own_epochs: true,
+        withhold: true,
+        parked_first: true,
+        fences: true,
+        watch_bypasses: true,
     };
 }

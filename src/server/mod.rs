@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use arc_swap::ArcSwap;
 use tracing::info;
 
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
 use crate::memory::{Engine, EngineConfig};
-use crate::near::{self, Near, Policy};
+use crate::near::{self, Near, Policy, Rules};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
 use crate::session::{Budget, Bus, Clients, LargeKeys, Shared, Upstream};
 use crate::settings::{Eviction, Settings, UpstreamSettings};
@@ -56,6 +57,12 @@ pub enum StartError {
 impl Server {
     /// Starts everything. Clients are accepted when this returns; the upstream may still be away.
     pub async fn start(config: Config) -> Result<Server, StartError> {
+        Self::start_with(config, Rules::ALL).await
+    }
+
+    /// The same with some rules of coherence turned off, for checkers that must notice.
+    #[doc(hidden)]
+    pub async fn start_with(config: Config, rules: Rules) -> Result<Server, StartError> {
         let settings = config.settings.clone();
         let clock = Clock::start();
         let names: Vec<&'static str> = command::all().iter().map(|command| command.name).collect();
@@ -63,12 +70,13 @@ impl Server {
         let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
         let mut background = Vec::new();
         let upstream = match &settings.upstream {
-            Some(upstream) => Some(connect(upstream, &settings, &stats, clock, &mut background)?),
+            Some(upstream) => Some(connect(upstream, &settings, rules, &stats, clock, &mut background)?),
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings.clone()),
+            rules,
             policy: ArcSwap::from_pointee(Policy::from(&settings.cache)),
             stats,
             clock,
@@ -158,12 +166,14 @@ fn engine(settings: &Settings) -> Arc<Engine> {
 fn connect(
     upstream: &UpstreamSettings,
     settings: &Settings,
+    rules: Rules,
     stats: &Arc<Stats>,
     clock: Clock,
     tasks: &mut Vec<tokio::task::JoinHandle<()>>,
 ) -> Result<Upstream, StartError> {
     let get = command::by_name(b"get").map_or(0, |get| get.id);
-    let l1 = Arc::new(Near::new(near::Config::new(&settings.cache, LANES, get)));
+    let l1 =
+        Arc::new(Near::with_rules(near::Config::new(&settings.cache, LANES, get), rules, RandomState::new()));
     let node = Node::new(target(upstream, settings)?, l1, Arc::clone(stats), clock);
     let quotas = Quotas {
         blocking: upstream.blocking_connections,

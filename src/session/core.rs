@@ -296,7 +296,9 @@ impl Core {
 
     /// Puts a request into the batch, behind all that the client has asked for before.
     pub fn send(&mut self, request: Request<'_>) {
-        self.send_parked(self.slots.next_seq());
+        if self.shared.rules.parked_first {
+            self.send_parked(self.slots.next_seq());
+        }
         let Request { command, served, .. } = request;
         let muted = self.muted();
         let slot = Slot { owed: Owed::Local(0), command, served, started: self.now, key: self.key, muted };
@@ -314,7 +316,7 @@ impl Core {
         };
         let Some(slot) = self.slots.get_mut(seq) else { return };
         (slot.owed, slot.served) = (request.owed, request.served);
-        let withheld = request.change.unknown;
+        let unknown = request.change.unknown;
         let effect = match (request.effect, &self.shared.upstream) {
             (Effect::None, Some(upstream)) => {
                 let lane = &upstream.node.lane;
@@ -332,7 +334,7 @@ impl Core {
         };
         match request.fetched {
             Some(keys) => self.batch.fetch(request.raw, keys.iter(), pending),
-            None if withheld => self.batch.withheld(request.raw, pending),
+            None if unknown && self.shared.rules.withhold => self.batch.withheld(request.raw, pending),
             None => self.batch.push(request.raw, pending),
         }
         if self.batch.bytes.len() >= BATCH_BYTES {

@@ -211,6 +211,9 @@ impl Session {
     /// that is away brings no invalidation, and L1 is frozen then.
     pub(super) async fn fence(&mut self) -> Result<(), End> {
         let Some(upstream) = &self.core.shared.upstream else { return Ok(()) };
+        if !self.core.shared.rules.fences {
+            return Ok(());
+        }
         let mut batch = Batch::default();
         let seq = self.core.slots.next_seq();
         batch.fence(&self.core.client.inbox, seq, self.core.shared.clock.now());

@@ -80,7 +80,9 @@ impl Core {
                 self.push_slot(&asked, owed, Served::Coalesced);
             }
             Outcome::Send(effect, served) => {
-                self.send_parked(asked.seq);
+                if self.shared.rules.parked_first {
+                    self.send_parked(asked.seq);
+                }
                 self.push_slot(&asked, Owed::Local(0), served);
                 self.send_read(&asked, raw, effect, served);
             }
@@ -126,7 +128,7 @@ impl Core {
 
     /// Asks L1. A hit has been written when this returns.
     fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
-        if self.bypass || self.watching.is_some() {
+        if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
             return Outcome::Send(Effect::None, Served::Bypass);
         }
         match asked.command.cache {

@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::large_keys::LargeKeys;
 use crate::clock::Clock;
 use crate::memory::Engine;
-use crate::near::Policy;
+use crate::near::{Policy, Rules};
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::upstream::{Hub, Node, Pool};
@@ -21,6 +21,9 @@ pub struct Shared {
     pub settings: ArcSwap<Settings>,
     /// How keys are cached, by the same configuration.
     pub policy: ArcSwap<Policy>,
+    /// All rules of coherence, outside of tests.
+    #[doc(hidden)]
+    pub rules: Rules,
     /// Where everything is counted.
     pub stats: Arc<Stats>,
     /// The time.

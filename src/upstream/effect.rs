@@ -120,7 +120,7 @@ impl Change {
     /// The request is about to be appended: from now on the keys are pending, the databases empty.
     pub fn begin(self, l1: &L1, lane: LaneId) -> Effect {
         self.writes().for_each(|write| l1.begin(write));
-        if self.keyspace {
+        if self.keyspace && l1.rules().own_epochs {
             l1.bump_epoch(lane);
         }
         match (self.first, self.keyspace || !self.more.is_empty()) {
@@ -133,7 +133,7 @@ impl Change {
     /// The reply has been applied, or will never come.
     fn end(&self, l1: &L1, lane: LaneId) {
         self.writes().for_each(|write| l1.write_end(write));
-        if self.keyspace {
+        if self.keyspace && l1.rules().own_epochs {
             l1.bump_epoch(lane);
         }
     }

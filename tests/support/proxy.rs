@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nearcache::config::{Config, Sources};
+use nearcache::near::Rules;
 use nearcache::net::Address;
 use nearcache::server::Server;
 use nearcache::session::Shared;
@@ -33,6 +34,11 @@ impl Proxy {
 
     /// A proxy with these options and no other but the port.
     pub fn with(options: &[(&str, &str)]) -> Self {
+        Self::with_rules(options, Rules::ALL)
+    }
+
+    /// The same with some rules of coherence turned off.
+    pub fn with_rules(options: &[(&str, &str)], rules: Rules) -> Self {
         let mut flags = vec![("server.listen".to_owned(), "127.0.0.1:0".to_owned())];
         flags.extend(options.iter().map(|(option, value)| (option.to_string(), value.to_string())));
         let config = Config::load(Sources { flags, ..Sources::default() }).expect("the test's own options");
@@ -41,7 +47,7 @@ impl Proxy {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.expect("a runtime").block_on(async move {
-                let server = Server::start(config).await.expect("a free port");
+                let server = Server::start_with(config, rules).await.expect("a free port");
                 let addr = server.addrs().iter().find_map(|bound| match &bound.address {
                     Address::Tcp { host, port } => format!("{host}:{port}").parse().ok(),
                     Address::Unix(_) => None,
