@@ -81,6 +81,17 @@ pub enum MultiLooked {
     Guarded,
 }
 
+/// How a kept reply compares with the upstream's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is the same.
+    Right,
+    /// It is not: a hit would have been wrong.
+    Wrong,
+    /// It is not kept any more: it changed meanwhile, and that was noticed.
+    Gone,
+}
+
 /// What failover found in a frozen cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stale {
@@ -115,6 +126,46 @@ impl<W> Near<W> {
         read: &ReadOf,
         now: u64,
         waiter: impl FnOnce() -> W,
+        hit: impl FnOnce(&[u8]),
+    ) -> Looked {
+        self.look(read, now, Some(waiter), hit)
+    }
+
+    /// What `read` would have done, for a read that goes to the upstream whatever is found: `hit` is told
+    /// the reply's length, nobody is joined, and `Fetch` is to be done as by `read`.
+    pub fn observe(&self, read: &ReadOf, now: u64, hit: impl FnOnce(usize)) -> Looked {
+        // As fresh as may be: what is compared later is what was here when the reply came.
+        let read = ReadOf { unanswered: None, asked: 0, fenced: true, ..*read };
+        self.look(&read, now, None::<fn() -> W>, |reply| hit(reply.len()))
+    }
+
+    /// Compares the upstream's reply, at its place in the stream, with what is kept here. `same` says
+    /// whether two replies mean the same.
+    pub fn verify(
+        &self,
+        key: &EntryKey,
+        reply: &[u8],
+        now: u64,
+        same: impl FnOnce(&[u8], &[u8]) -> bool,
+    ) -> Verdict {
+        let hash = self.hash(key.key);
+        let part = self.part(hash);
+        let commands = self.answers(key.command).into_iter().flatten();
+        let mut found = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
+        let live =
+            |entry: &&Entry| self.lanes.standing(entry.stamp()) == Standing::Live && now < entry.deadline();
+        match found.find(live) {
+            None => Verdict::Gone,
+            Some(entry) if entry.reply() == reply || same(entry.reply(), reply) => Verdict::Right,
+            Some(_) => Verdict::Wrong,
+        }
+    }
+
+    fn look(
+        &self,
+        read: &ReadOf,
+        now: u64,
+        waiter: Option<impl FnOnce() -> W>,
         hit: impl FnOnce(&[u8]),
     ) -> Looked {
         if !cacheable(read) {
@@ -307,7 +358,7 @@ impl<W> Near<W> {
         hash: u64,
         read: &ReadOf,
         (stamp, now): (Stamp, u64),
-        waiter: impl FnOnce() -> W,
+        waiter: Option<impl FnOnce() -> W>,
     ) -> Looked {
         let worth = part.store.wants(hash);
         if let Some(joined) = self.join(part, hash, read, (stamp, now), waiter) {
@@ -332,8 +383,9 @@ impl<W> Near<W> {
         hash: u64,
         read: &ReadOf,
         (stamp, now): (Stamp, u64),
-        waiter: impl FnOnce() -> W,
+        waiter: Option<impl FnOnce() -> W>,
     ) -> Option<Looked> {
+        let waiter = waiter?;
         let flight = part.flights.find(hash, &read.key)?;
         let seq = self.joinable(flight, read, now).filter(|_| flight.stamp == stamp)?;
         flight.join(waiter).then_some(Looked::Joined { seq })

@@ -29,7 +29,7 @@ pub use counters::Counters;
 pub use fill::{NotStored, Stored};
 pub use flight::FlightRef;
 pub use lanes::{LaneId, Phase};
-pub use lookup::{Looked, MultiLooked, Plain, ReadOf, Stale};
+pub use lookup::{Looked, MultiLooked, Plain, ReadOf, Stale, Verdict};
 pub use policy::{Namespace, Policy, Settings};
 #[doc(hidden)]
 pub use rules::Rules;

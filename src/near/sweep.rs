@@ -91,15 +91,16 @@ impl<W> Near<W> {
         }
     }
 
-    /// Calls `each` with the keys of up to `budget` records of the shard at `*cursor` that were used
+    /// Calls `each` with the databases and keys of up to `budget` records of the shard at `*cursor` that were used
     /// last and have been hit: the ones to be kept warm upstream. Moves on to the next shard.
-    pub fn hot_keys(&self, cursor: &mut usize, budget: usize, mut each: impl FnMut(&[u8])) {
+    pub fn hot_keys(&self, cursor: &mut usize, budget: usize, mut each: impl FnMut(u32, &[u8])) {
         let index = *cursor % self.shards.len();
         *cursor = index + 1;
         let part = self.shards[index].lock();
         let recent = part.store.records().take(budget);
-        let hit = recent.filter(|(_, record)| record.entries().any(|entry| entry.hits() > 0));
-        hit.filter_map(|(_, record)| record.key()).for_each(&mut each);
+        for entry in recent.flat_map(|(_, record)| record.entries()).filter(|entry| entry.hits() > 0) {
+            each(entry.db(), entry.key());
+        }
     }
 
     /// How many shards there are: cursors of `sweep` and `hot_keys` go round them.

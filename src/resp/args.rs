@@ -54,6 +54,25 @@ impl<'a> Args<'a> {
         Args { buf: self.buf, ranges }
     }
 
+    /// The arguments as a request.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut number = itoa::Buffer::new();
+        let mut out =
+            Vec::with_capacity(self.iter().map(<[u8]>::len).sum::<usize>() + 16 * (self.ranges.len() + 1));
+        let mut header = |out: &mut Vec<u8>, kind, n| {
+            out.push(kind);
+            out.extend_from_slice(number.format(n).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        };
+        header(&mut out, b'*', self.ranges.len());
+        for arg in self.iter() {
+            header(&mut out, b'$', arg.len());
+            out.extend_from_slice(arg);
+            out.extend_from_slice(b"\r\n");
+        }
+        out
+    }
+
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let buf = self.buf;
@@ -95,24 +114,6 @@ impl ArgVec {
     pub fn clear(&mut self) {
         self.buf.clear();
         self.ranges.clear();
-    }
-
-    /// The arguments as a request.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut number = itoa::Buffer::new();
-        let mut out = Vec::with_capacity(self.buf.len() + 16 * (self.ranges.len() + 1));
-        let mut header = |out: &mut Vec<u8>, kind, n| {
-            out.push(kind);
-            out.extend_from_slice(number.format(n).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        };
-        header(&mut out, b'*', self.ranges.len());
-        for arg in self.args().iter() {
-            header(&mut out, b'$', arg.len());
-            out.extend_from_slice(arg);
-            out.extend_from_slice(b"\r\n");
-        }
-        out
     }
 
     /// The arguments, borrowed.

@@ -1,6 +1,7 @@
 //! The program while it runs: builds everything from the settings, accepts clients, and ends in order.
 
 mod accept;
+mod keeper;
 mod reload;
 
 use std::io;
@@ -12,6 +13,7 @@ use ahash::RandomState;
 use arc_swap::ArcSwap;
 use tracing::info;
 
+use self::keeper::NearKeeper;
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
@@ -209,6 +211,7 @@ fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, Tl
 /// What has to be done from time to time.
 async fn housekeeping(shared: Arc<Shared>) {
     let mut swept = Instant::now();
+    let mut near = NearKeeper::default();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -218,10 +221,16 @@ async fn housekeeping(shared: Arc<Shared>) {
         if let Some(memory) = &shared.memory {
             memory.expire_some();
         }
+        if let Some(upstream) = &shared.upstream {
+            near.sweep(&upstream.node, shared.clock.now());
+        }
         if now.duration_since(swept) < SWEEP {
             continue;
         }
         swept = now;
+        if let Some(upstream) = &shared.upstream {
+            near.each_second(&upstream.node, &shared);
+        }
         if let Some(idle) = shared.settings.load().server.idle_timeout {
             let closed = shared.clients.close_idle(idle.as_nanos() as u64, shared.clock.now());
             shared.stats.clients.idle_clients_closed.add(closed as u64);

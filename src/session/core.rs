@@ -17,7 +17,7 @@ use super::transaction::Transaction;
 use crate::clock::Nanos;
 use crate::command::{Command, KeysFound, Reach};
 use crate::memory::Watch;
-use crate::near::Policy;
+use crate::near::{Phase, Policy};
 use crate::resp::{Args, Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
@@ -333,13 +333,18 @@ impl Core {
             ..Pending::new(to, seq, self.now)
         };
         match request.fetched {
-            Some(keys) => self.batch.fetch(request.raw, keys.iter(), pending),
+            Some(keys) => self.batch.fetch(request.raw, keys.iter(), self.tracked(), pending),
             None if unknown && self.shared.rules.withhold => self.batch.withheld(request.raw, pending),
             None => self.batch.push(request.raw, pending),
         }
         if self.batch.bytes.len() >= BATCH_BYTES {
             self.append();
         }
+    }
+
+    fn tracked(&self) -> bool {
+        let lane = self.upstream().map(|upstream| &upstream.node.lane);
+        lane.is_some_and(|lane| lane.l1().phase(lane.id()) == Phase::Tracking)
     }
 
     /// Appends the batch to the lane.

@@ -23,6 +23,7 @@ mod info;
 mod jobs;
 mod large_keys;
 mod local;
+mod lookup;
 mod output;
 mod pinned;
 mod reads;

@@ -6,18 +6,15 @@
 //! answered it is looked up again; if another request is to be sent first, it goes ahead of that one as a
 //! plain read.
 
-use std::sync::Arc;
-
 use super::core::{Core, Request};
 use super::dispatch::Flow;
+use super::lookup::{Asked, Outcome};
 use super::slots::{Owed, Parked, Slot};
-use crate::clock::Nanos;
 use crate::command::{Cache, Command};
-use crate::near::{self, Looked, MGET_ELEMENT, MultiLooked, Phase, Plain, ReadOf};
-use crate::resp::{Args, Proto, Writer, render_resp2};
+use crate::near::Phase;
+use crate::resp::Args;
 use crate::stats::Served;
-use crate::store::EntryKey;
-use crate::upstream::{Cause, Effect, Judge, Loss, Retry, Waiter};
+use crate::upstream::{Cause, Effect, Loss, Retry};
 
 /// The PING whose answer hits wait for when the lane has been silent for too long.
 #[derive(Default)]
@@ -32,19 +29,6 @@ pub struct Guard {
 
 /// Fences of this kind are numbered from here, far above any slot.
 const GUARDS: u64 = 1 << 63;
-
-/// A read in hand.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    command: &'static Command,
-    args: Args<'a>,
-    db: u32,
-    /// When.
-    at: Nanos,
-    /// The slot that its reply has or will get.
-    seq: u64,
-    muted: bool,
-}
 
 impl Core {
     /// A read whose reply depends on its keys alone.
@@ -114,8 +98,6 @@ impl Core {
         self.enqueue(request, asked.seq, asked.db);
     }
 
-    // === looking up ===
-
     /// What the client still waits for: nothing, or the place of its last request in the lane's order.
     fn unanswered(&self) -> Option<u64> {
         match self.slots.is_empty() {
@@ -124,146 +106,6 @@ impl Core {
             false if self.parked > 0 || !self.batch.is_empty() => Some(u64::MAX),
             false => Some(self.place),
         }
-    }
-
-    /// Asks L1. A hit has been written when this returns.
-    fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
-        if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
-            return Outcome::Send(Effect::None, Served::Bypass);
-        }
-        match asked.command.cache {
-            Cache::SingleKey => self.look_up(asked, unanswered),
-            Cache::PerKey if asked.args.len() == 2 && asked.command.name == "exists" => {
-                self.look_up(asked, unanswered)
-            }
-            Cache::PerKey => self.look_up_each(asked, unanswered),
-            Cache::No | Cache::MultiKey => Outcome::Send(Effect::None, Served::Forwarded),
-        }
-    }
-
-    fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
-        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = &upstream.node.lane;
-        let (_, settings) = self.policy.resolve(&asked.args[1]);
-        let read = ReadOf {
-            lane: lane.id(),
-            key: EntryKey {
-                identity: 0,
-                db: asked.db,
-                command: asked.command.id,
-                key: &asked.args[1],
-                rest: asked.args.skip(2),
-            },
-            settings,
-            unanswered,
-            asked: asked.at,
-            fenced: self.fenced,
-        };
-        let direct = self.slots.first_seq() == asked.seq;
-        let out = if direct { &mut self.out.tail } else { &mut self.local };
-        let before = out.len();
-        let (proto, copied, inbox) = (self.proto, &mut self.copied, &self.client.inbox);
-        let looked = lane.l1().read(
-            &read,
-            self.now,
-            || Waiter { inbox: Arc::clone(inbox), seq: asked.seq },
-            |reply| match reply.first() {
-                _ if asked.muted => {}
-                Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
-                _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
-                _ => copied.extend_from_slice(reply),
-            },
-        );
-        if !copied.is_empty() {
-            render_resp2(copied, asked.command.shape(&asked.args), out);
-            copied.clear();
-        }
-        match looked {
-            Looked::Hit { .. } => Outcome::Hit((out.len() - before) as u32),
-            Looked::Joined { seq } => Outcome::Joined(seq),
-            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
-            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
-            Looked::Plain(_) => Outcome::Send(Effect::None, Served::Miss),
-            Looked::Parked => Outcome::Wait,
-            Looked::Guarded => self.guarded(),
-        }
-    }
-
-    /// MGET, and EXISTS of several keys: all keys from L1 at one moment, or the whole command is sent.
-    fn look_up_each(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
-        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = &upstream.node.lane;
-        let (args, keys) = (asked.args, asked.args.skip(1));
-        let settings: Option<near::Settings> = keys
-            .iter()
-            .map(|key| self.policy.resolve(key).1)
-            .try_fold(near::Settings::default(), |_, settings| settings.cache.then_some(settings));
-        let Some(settings) = settings else { return Outcome::bypass() };
-        let mget = asked.command.name == "mget";
-        let command = if mget { MGET_ELEMENT } else { asked.command.id };
-        let element = |key| EntryKey { identity: 0, db: asked.db, command, key, rest: args.skip(args.len()) };
-        let template = ReadOf {
-            lane: lane.id(),
-            key: element(b""),
-            settings,
-            unanswered,
-            asked: asked.at,
-            fenced: self.fenced,
-        };
-        let (copied, mut sum) = (&mut self.copied, 0);
-        let looked = lane.l1().multi_read(&template, keys, self.now, |_, reply| match mget {
-            _ if unanswered.is_some() => {}
-            true => copied.extend_from_slice(reply),
-            false => sum += i64::from(reply == b":1\r\n"),
-        });
-        match looked {
-            MultiLooked::Hit if unanswered.is_some() => Outcome::Wait,
-            MultiLooked::Guarded if unanswered.is_some() => Outcome::Wait,
-            MultiLooked::Guarded => self.guarded(),
-            MultiLooked::Hit => Outcome::Hit(self.write_each(asked, mget, sum)),
-            MultiLooked::Miss => {
-                self.copied.clear();
-                if !mget || keys.len() > MAX_FETCHED {
-                    return Outcome::Send(Effect::None, Served::Miss);
-                }
-                let policy = &self.policy;
-                let flights = keys.iter().enumerate().filter_map(|(place, key)| {
-                    let read = ReadOf { key: element(key), settings: policy.resolve(key).1, ..template };
-                    Some((place as u32, lane.l1().fetch(&read)?))
-                });
-                let flights: Box<[_]> = flights.collect();
-                let effect = if flights.is_empty() { Effect::None } else { Effect::FetchEach(flights) };
-                Outcome::Send(effect, Served::Miss)
-            }
-        }
-    }
-
-    /// Writes the reply of a multi-key hit: its elements were copied, or counted.
-    fn write_each(&mut self, asked: &Asked<'_>, mget: bool, sum: i64) -> u32 {
-        let copied = std::mem::take(&mut self.copied);
-        let direct = self.slots.first_seq() == asked.seq;
-        let out = if direct { &mut self.out.tail } else { &mut self.local };
-        let before = out.len();
-        if !asked.muted && mget {
-            let mut whole = Vec::with_capacity(copied.len() + 16);
-            whole.extend_from_slice(format!("*{}\r\n", asked.args.len() - 1).as_bytes());
-            whole.extend_from_slice(&copied);
-            match self.proto {
-                Proto::Resp3 => out.extend_from_slice(&whole),
-                Proto::Resp2 => render_resp2(&whole, asked.command.shape(&asked.args), out),
-            }
-        } else if !asked.muted {
-            Writer::new(out, self.proto).int(sum);
-        }
-        (out.len() - before) as u32
-    }
-
-    fn guarded(&mut self) -> Outcome {
-        if !self.fenced {
-            self.shared.stats.l1.staleness_waits.inc();
-        }
-        self.guard.wanted = true;
-        Outcome::Wait
     }
 
     // === parked reads ===
@@ -299,7 +141,7 @@ impl Core {
 
     fn send_again(&mut self, parked: &Parked, seq: u64, effect: Effect, served: Served) {
         let asked = self.asked_again(parked, seq);
-        let raw = parked.args.encode();
+        let raw = parked.args.args().encode();
         self.send_read(&asked, &raw, effect, served);
     }
 
@@ -375,6 +217,14 @@ impl Core {
 
     // === the guard ===
 
+    pub(super) fn guarded(&mut self) -> Outcome {
+        if !self.fenced {
+            self.shared.stats.l1.staleness_waits.inc();
+        }
+        self.guard.wanted = true;
+        Outcome::Wait
+    }
+
     /// Sends the PING that parked hits wait for, if one is wanted and none is under way.
     pub(super) fn ask_for_fence(&mut self) {
         if self.guard.wanted && self.guard.asked.is_none() {
@@ -434,36 +284,5 @@ impl Core {
             }
             _ => 0,
         }
-    }
-}
-
-/// What looking a read up has led to.
-enum Outcome {
-    /// It has been answered with so many bytes.
-    Hit(u32),
-    /// It waits for its turn.
-    Wait,
-    /// It waits for another client's fetch, which is at this place of the lane.
-    Joined(u64),
-    /// It is to be sent.
-    Send(Effect, Served),
-}
-
-impl Outcome {
-    fn bypass() -> Self {
-        Outcome::Send(Effect::None, Served::Bypass)
-    }
-}
-
-/// Keys of one MGET that are fetched for L1; those of longer ones are not. Bounds what one request adds to
-/// the lane.
-const MAX_FETCHED: usize = 1024;
-
-/// How a reply tells that the key is missing.
-fn judge(command: &Command) -> Judge {
-    match command.name {
-        "get" | "hgetall" | "hkeys" | "hvals" | "smembers" | "type" => Judge::Whole,
-        "getrange" | "substr" => Judge::Range,
-        _ => Judge::Part,
     }
 }

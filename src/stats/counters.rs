@@ -128,6 +128,14 @@ counters! {
         fills_not_admitted: Counter,
         /// Replies not stored because they are larger than an entry may be.
         fills_too_large: Counter,
+        /// Would-be hits and sampled hits that were compared with the upstream's reply.
+        checked: Counter,
+        /// Those that were wrong. Anything but zero is a bug.
+        checked_wrong: Counter,
+        /// Bytes of replies that L1 would have served (`mode = "observe"`).
+        observed_bytes: Counter,
+        /// Keys that the upstream was told to be in use.
+        kept_warm: Counter,
         /// Hits that had to wait because the lane was silent for longer than `max_staleness`.
         staleness_waits: Counter,
     }

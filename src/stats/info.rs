@@ -406,6 +406,9 @@ fn nearcache(t: &mut Text, i: &Inputs) {
     t.field("hit_latency_usec_avg", format_args!("{:.3}", gain.hit_usec));
     t.field("miss_latency_usec_avg", format_args!("{:.3}", gain.miss_usec));
     t.field("speedup", format_args!("{:.2}", gain.speedup));
+    t.field("observed_hits", served(Served::Observed).count());
+    t.field("observed_hit_ratio", format_args!("{:.4}", gain.observed_ratio));
+    t.field("observed_seconds", format_args!("{:.3}", gain.observed_seconds));
     t.field("time_saved_seconds", format_args!("{:.3}", gain.saved_seconds));
     for (kind, name) in Served::NAMES {
         t.latency(&format!("latency_usec_{name}"), served(kind));
@@ -430,6 +433,9 @@ struct Gain {
     miss_usec: f64,
     speedup: f64,
     saved_seconds: f64,
+    /// The share of reads that L1 would have answered, and what they cost instead.
+    observed_ratio: f64,
+    observed_seconds: f64,
 }
 
 impl Gain {
@@ -442,7 +448,10 @@ impl Gain {
         let (hit_usec, miss_usec) = (hits.average_usec(), misses.average_usec());
         let compared = hit_usec > 0.0 && misses.count() > 0;
         let saved_usec = if compared { (miss_usec - hit_usec).max(0.0) * hits.count() as f64 } else { 0.0 };
+        let observed = served(Served::Observed);
         Gain {
+            observed_ratio: ratio(observed.count(), observed.count() + misses.count()),
+            observed_seconds: observed.average_usec() * observed.count() as f64 / 1e6,
             hit_ratio: ratio(hits.count(), asked),
             hit_usec,
             miss_usec,

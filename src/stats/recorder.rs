@@ -28,13 +28,15 @@ pub enum Served {
     Forwarded,
     /// Over an upstream connection of the client's own.
     Pinned,
+    /// By the upstream, though L1 could have: `cache.mode = "observe"`.
+    Observed,
     /// Not at all: the proxy answered with an error of its own instead.
     Error,
 }
 
 impl Served {
     /// Number of variants.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     /// All of them, in the order of their discriminants, with their names in INFO.
     pub const NAMES: [(Served, &'static str); Served::COUNT] = [
         (Served::Local, "local"),
@@ -45,6 +47,7 @@ impl Served {
         (Served::Bypass, "bypass"),
         (Served::Forwarded, "forwarded"),
         (Served::Pinned, "pinned"),
+        (Served::Observed, "observed_hit"),
         (Served::Error, "error"),
     ];
 }

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::effect::{Effect, Owner};
 use super::inbox::{Event, Inbox, Loss};
+use super::vigil::Question;
 use crate::clock::Nanos;
 
 /// Who gets the reply of one request.
@@ -19,6 +20,8 @@ pub enum To {
     Fence(Arc<Inbox>),
     /// Nobody: a heartbeat.
     Nobody,
+    /// The proxy itself.
+    Vigil(Question),
 }
 
 /// What may be done with a request whose connection was lost after it was sent.
@@ -79,9 +82,17 @@ impl Batch {
         self.frame(b"", raw, pending, |_| 0);
     }
 
-    /// Adds a tracked fetch: `raw` reads `keys`, whose times to live are asked for behind it.
-    pub fn fetch<'k>(&mut self, raw: &[u8], keys: impl Iterator<Item = &'k [u8]>, pending: Pending) {
-        self.frame(CACHING, raw, pending, |bytes| keys.map(|key| pttl(bytes, key)).count());
+    /// Adds a fetch: `raw` reads `keys`, whose times to live are asked for behind it. An upstream that can
+    /// is told to track them.
+    pub fn fetch<'k>(
+        &mut self,
+        raw: &[u8],
+        keys: impl Iterator<Item = &'k [u8]>,
+        tracked: bool,
+        pending: Pending,
+    ) {
+        let head = if tracked { CACHING } else { b"" };
+        self.frame(head, raw, pending, |bytes| keys.map(|key| pttl(bytes, key)).count());
     }
 
     /// Adds a request whose reply is withheld until a PING behind it has been answered.
@@ -190,7 +201,7 @@ impl Pending {
         let (inbox, event) = match &self.to {
             To::Session(inbox) | To::SelectedBy(inbox, _) => (inbox, Event::Lost { seq: self.seq, loss }),
             To::Fence(inbox) => (inbox, Event::Fenced { seq: self.seq }),
-            To::Nobody => return,
+            To::Nobody | To::Vigil(_) => return,
         };
         if inbox.event(event) {
             inbox.wake();

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use tracing::error;
+
 use super::inbox::{Event, Inbox, Loss};
-use crate::near::{Absence, FlightRef, LaneId, Near, WriteRef};
-use crate::resp::ArgVec;
+use crate::near::{Absence, FlightRef, LaneId, Near, Verdict, WriteRef};
+use crate::resp::{ArgVec, Args, Cursor, Kind};
 use crate::store::EntryKey;
 
 /// The near cache, as sessions and lanes share it.
@@ -75,8 +77,10 @@ pub struct Change {
 
 /// A read whose reply is compared with L1's entry at its place in the stream.
 pub struct Check {
-    /// What is read; the key and what is behind it.
+    /// What is read: the key and what is behind it, or all keys.
     args: ArgVec,
+    /// The reply has an element for each key.
+    each: bool,
     db: u32,
     command: u16,
     identity: u16,
@@ -143,19 +147,43 @@ impl Check {
     /// Remembers what is read.
     pub fn new(key: &EntryKey) -> Self {
         let args = std::iter::once(key.key).chain(key.rest.iter()).collect();
-        Check { args, db: key.db, command: key.command, identity: key.identity }
+        Check { args, each: false, db: key.db, command: key.command, identity: key.identity }
     }
 
-    /// What is read.
-    pub fn key(&self) -> EntryKey<'_> {
+    /// Remembers what is read of several keys, each as `template` says.
+    pub fn each(template: &EntryKey, keys: Args<'_>) -> Self {
+        Check { args: keys.iter().collect(), each: true, ..Check::new(template) }
+    }
+
+    /// How many kept replies agree with the upstream's, and how many do not; those that are not kept any
+    /// more are neither. To be called at the reply's place in the stream.
+    pub fn judge(&self, l1: &L1, reply: &[u8], now: u64) -> (u64, u64) {
         let args = self.args.args();
-        EntryKey {
-            identity: self.identity,
-            db: self.db,
-            command: self.command,
-            key: args.get(0).unwrap_or_default(),
-            rest: args.skip(1),
+        let key =
+            |key, rest| EntryKey { identity: self.identity, db: self.db, command: self.command, key, rest };
+        let mut verdicts = (0, 0);
+        let mut compare = |key: EntryKey, reply: &[u8]| match l1.verify(&key, reply, now, same_members) {
+            Verdict::Right => verdicts.0 += 1,
+            Verdict::Gone => {}
+            Verdict::Wrong => {
+                verdicts.1 += 1;
+                let (key, db) = (String::from_utf8_lossy(key.key), key.db);
+                error!(%key, db, command = self.command, "L1 held another reply than the upstream gave");
+            }
+        };
+        if !self.each {
+            compare(key(args.get(0).unwrap_or_default(), args.skip(1)), reply);
+            return verdicts;
         }
+        let mut cursor = Cursor::new(reply);
+        if let Some(Kind::Array(_)) = cursor.read() {
+            for name in args.iter() {
+                if let Some(element) = cursor.skip() {
+                    compare(key(name, args.skip(args.len())), element);
+                }
+            }
+        }
+        verdicts
     }
 }
 
@@ -242,9 +270,27 @@ impl Waiter {
     }
 }
 
+/// Sets and hashes have no order: Redis may list them otherwise at the next reading.
+fn same_members(a: &[u8], b: &[u8]) -> bool {
+    let members = |reply| {
+        let kind = *<[u8]>::first(reply)?;
+        let mut cursor = Cursor::new(reply);
+        let size = match cursor.read()? {
+            Kind::Set(n) => n,
+            Kind::Map(n) => n,
+            _ => return None,
+        };
+        let pairs = kind == b'%';
+        let mut member = || Some((cursor.skip()?, if pairs { cursor.skip()? } else { b"" }));
+        let mut members: Vec<(&[u8], &[u8])> = (0..size).map_while(|_| member()).collect();
+        members.sort_unstable();
+        Some(members)
+    };
+    a.first() == b.first() && members(a).is_some_and(|members_of_a| Some(members_of_a) == members(b))
+}
+
 /// Hands each element of an array to the flight of its key.
 fn replied_each(l1: &L1, flights: &[(u32, FlightRef)], reply: &[u8]) {
-    use crate::resp::{Cursor, Kind};
     let mut cursor = Cursor::new(reply);
     let Some(Kind::Array(_)) = cursor.read() else {
         return flights.iter().for_each(|(_, flight)| l1.spoil(*flight));

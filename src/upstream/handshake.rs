@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::vigil::swaps;
 use super::wire::{Wire, WireError};
 use crate::resp::Proto;
 
@@ -19,6 +20,8 @@ pub struct Credentials {
 pub struct Welcome {
     /// The id of our connection there: what a later connection kills it by.
     pub client_id: i64,
+    /// `redis` or `valkey`.
+    pub server: String,
     /// `7.0.15`
     pub version: String,
     /// Changes when the server is restarted.
@@ -29,6 +32,8 @@ pub struct Welcome {
     pub resp3: bool,
     /// Whether the connection is tracked: the ground that L1 stands on.
     pub tracking: bool,
+    /// How often SWAPDB had been called by then, if the upstream tells.
+    pub swaps: Option<u64>,
     /// Databases that exist, of those asked for.
     pub dbs: BTreeSet<u32>,
 }
@@ -45,6 +50,7 @@ pub async fn greet(wire: &mut Wire, proto: Proto, who: &Credentials) -> Result<W
     match wire.call(&hello).await {
         Ok(reply) => Ok(Welcome {
             client_id: reply.field("id").and_then(|id| id.parse().ok()).unwrap_or(0),
+            server: reply.field("server").unwrap_or_default(),
             version: reply.field("version").unwrap_or_default(),
             role: reply.field("role").unwrap_or_default(),
             resp3: proto == Proto::Resp3,
@@ -101,6 +107,9 @@ pub async fn open_lane(
     tolerate(wire.call(&[b"CLIENT", b"NO-EVICT", b"ON"]).await)?;
     if welcome.resp3 {
         welcome.tracking = tolerate(wire.call(&[b"CLIENT", b"TRACKING", b"ON", b"OPTIN"]).await)?;
+    }
+    if let Ok(info) = wire.call(&[b"INFO", b"commandstats"]).await {
+        welcome.swaps = swaps(&info.text().unwrap_or_default());
     }
     for &db in dbs {
         if tolerate(wire.call(&[b"SELECT", db.to_string().as_bytes()]).await)? {

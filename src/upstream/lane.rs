@@ -29,6 +29,7 @@ use super::batch::{Batch, Pending};
 use super::effect::{Check, L1, Owner};
 use super::inbox::Inbox;
 use super::queue::{Left, Queue, Refused, Status};
+use super::vigil::Question;
 use crate::clock::{Clock, Nanos};
 use crate::near::LaneId;
 use crate::net::Stream;
@@ -129,6 +130,8 @@ pub enum LaneError {
 pub trait Events {
     /// How often a lane is pinged, by the configuration of now.
     fn ping_every(&self) -> Duration;
+    /// A question of ours has been answered.
+    fn told(&mut self, question: Question, reply: &[u8]);
     /// A push has been applied.
     fn pushed(&mut self);
     /// A read was answered that is to be compared with what L1 holds at this place of the stream.

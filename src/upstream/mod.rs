@@ -10,6 +10,7 @@ mod node;
 mod pool;
 mod queue;
 mod topics;
+mod vigil;
 mod wire;
 
 pub use batch::{Batch, Pending, Retry, To};
@@ -22,4 +23,5 @@ pub use node::{Node, OpenError, Target};
 pub use pool::{Cause, Pinned, Pool, PoolError, Quotas};
 pub use queue::{Refused, Status};
 pub use topics::{Family, Topic};
+pub use vigil::Question;
 pub use wire::{Wire, WireError};

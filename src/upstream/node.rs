@@ -10,9 +10,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::batch::Batch;
 use super::effect::{Check, L1};
 use super::handshake::{Credentials, Welcome, open_lane};
+use super::inbox::Inbox;
 use super::lane::{Connection, Events, Lane, Patience};
+use super::queue::Status;
+use super::vigil::{self, Question, Vigil};
 use super::wire::{Wire, WireError};
 use crate::clock::{Clock, Nanos};
 use crate::near::LaneId;
@@ -54,6 +58,8 @@ pub struct Node {
     pub lane: Arc<Lane>,
     /// What it said of itself at the last handshake.
     pub welcome: ArcSwap<Welcome>,
+    /// What its answers to questions of ours have told.
+    pub vigil: Vigil,
     /// Ids of connections that may still execute something we have given up.
     zombies: Mutex<Vec<i64>>,
     stats: Arc<Stats>,
@@ -81,6 +87,7 @@ impl Node {
             target: ArcSwap::from_pointee(target),
             lane: Lane::new(clock, l1, LaneId(0)),
             welcome: ArcSwap::from_pointee(Welcome::default()),
+            vigil: Vigil::default(),
             zombies: Mutex::new(Vec::new()),
             stats,
             clock,
@@ -94,6 +101,29 @@ impl Node {
             zombies.remove(0);
         }
         zombies.push(client_id);
+    }
+
+    /// Asks the upstream, by the lane, whether it is still what it was.
+    pub fn look_around(&self) {
+        self.ask(|batch, now| vigil::ask(batch, &[Question::Role, Question::Swaps, Question::Eviction], now));
+    }
+
+    /// Tells the upstream that these keys are in use, which it does not see: L1 answers for them.
+    pub fn keep_warm(&self, mut keys: Vec<(u32, Vec<u8>)>) {
+        if !keys.is_empty() {
+            keys.sort();
+            self.ask(|batch, now| vigil::touch(batch, &keys, now));
+        }
+    }
+
+    fn ask(&self, ask: impl FnOnce(&mut Batch, Nanos)) {
+        if self.lane.status().0 != Status::Up {
+            return;
+        }
+        let mut batch = Batch::default();
+        ask(&mut batch, self.clock.now());
+        // A full lane is asked another time.
+        let _ = self.lane.append(&mut batch, &Inbox::new());
     }
 
     /// Opens a socket to the node.
@@ -111,6 +141,7 @@ impl Node {
             info!(address = %target.address, version = welcome.version, tracking = welcome.tracking, "upstream connected");
             let (id, tracking, since) = (welcome.client_id, welcome.tracking, Instant::now());
             let dbs = welcome.dbs.clone();
+            self.vigil.begin(&welcome);
             self.welcome.store(Arc::new(welcome));
             let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };
             let mut events = Applied { node: &self };
@@ -216,11 +247,22 @@ impl Events for Applied<'_> {
         self.node.target.load().ping_every
     }
 
+    fn told(&mut self, question: Question, reply: &[u8]) {
+        if self.node.vigil.told(question, reply) {
+            self.node.lane.l1().bump_epoch(self.node.lane.id());
+        }
+    }
+
     fn pushed(&mut self) {
         self.node.stats.lane.pushes.inc();
     }
 
-    fn checked(&mut self, _check: &Check, _reply: &[u8]) {}
+    fn checked(&mut self, check: &Check, reply: &[u8]) {
+        let l1 = &self.node.stats.l1;
+        let (right, wrong) = check.judge(self.node.lane.l1(), reply, self.node.clock.now());
+        l1.checked.add(right + wrong);
+        l1.checked_wrong.add(wrong);
+    }
 
     fn answered(&mut self, at: Nanos, n: u64) {
         self.node.stats.lane_round_trip(Duration::from_nanos(self.node.clock.now().saturating_sub(at)), n);

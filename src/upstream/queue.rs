@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use super::batch::{Batch, PING, Pending, Retry, To};
 use super::effect::{L1, Owner};
 use super::inbox::{Inbox, Loss};
+use super::vigil::Question;
 use crate::clock::Nanos;
 
 /// Unsent bytes above which sessions wait before they append more. Large enough for any sensible
@@ -134,7 +135,9 @@ impl Queue {
     /// Puts a SELECT before `pending`. A validating SELECT itself needs none: it is sent from
     /// whatever database the lane is in.
     fn select(&mut self, pending: &mut Pending) {
-        if matches!(pending.to, To::SelectedBy(..) | To::Fence(_) | To::Nobody) {
+        let anywhere = matches!(pending.to, To::SelectedBy(..) | To::Fence(_) | To::Nobody);
+        let touches = matches!(pending.to, To::Vigil(Question::Nothing));
+        if anywhere || (matches!(pending.to, To::Vigil(_)) && !touches) {
             return;
         }
         let before = self.unsent.len();
@@ -256,7 +259,7 @@ impl Queue {
                 continue;
             }
             match (end <= written, pending.retry, &pending.to) {
-                (_, _, To::Fence(_) | To::Nobody) => pending.lose(Loss::NotSent, owner),
+                (_, _, To::Fence(_) | To::Nobody | To::Vigil(_)) => pending.lose(Loss::NotSent, owner),
                 (true, Retry::Never, _) => pending.lose(Loss::Uncertain, owner),
                 (true, Retry::Spent, _) => pending.lose(Loss::ReadLost, owner),
                 (true, Retry::Once, _) => {

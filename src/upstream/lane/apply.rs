@@ -210,12 +210,16 @@ impl<E: Events> Connection<'_, E> {
             }
             To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
             To::Nobody => return self.pinged = false,
+            To::Vigil(question) => return self.events.told(*question, reply),
         };
         self.touch(inbox, first);
     }
 
     /// Puts a reply that is not in the read buffer any more into its inbox.
     fn hand_over(&mut self, request: &Pending, reply: Bytes) {
+        if let To::Vigil(question) = request.to {
+            self.events.told(question, &reply);
+        }
         if let To::Session(inbox) = &request.to {
             let first = match reply.len() > LARGE_REPLY {
                 true => inbox.large_reply(request.seq, reply),

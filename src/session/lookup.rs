@@ -1,0 +1,246 @@
+//! Asking L1: whether a read can be served, and what is to be done if not.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use crate::clock::Nanos;
+use crate::command::{Cache, Command, Group};
+use crate::near::{Looked, MGET_ELEMENT, MultiLooked, Plain, ReadOf, Settings};
+use crate::resp::{Args, Proto, Writer, render_resp2};
+use crate::settings::CacheMode;
+use crate::stats::Served;
+use crate::store::EntryKey;
+use crate::upstream::{Check, Effect, Judge, Pending, Question, To, Waiter};
+
+/// Keys of one MGET that are fetched for L1; those of longer ones are not. Bounds what one request adds to
+/// the lane.
+const MAX_FETCHED: usize = 1024;
+
+/// A read in hand.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub command: &'static Command,
+    pub args: Args<'a>,
+    pub db: u32,
+    /// When.
+    pub at: Nanos,
+    /// The slot that its reply has or will get.
+    pub seq: u64,
+    pub muted: bool,
+}
+
+/// What looking a read up has led to.
+pub(super) enum Outcome {
+    /// It has been answered with so many bytes.
+    Hit(u32),
+    /// It waits for its turn.
+    Wait,
+    /// It waits for another client's fetch, which is at this place of the lane.
+    Joined(u64),
+    /// It is to be sent.
+    Send(Effect, Served),
+}
+
+impl Outcome {
+    fn bypass() -> Self {
+        Outcome::Send(Effect::None, Served::Bypass)
+    }
+}
+
+impl Core {
+    /// Asks L1. A hit has been written when this returns.
+    pub(super) fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
+            return Outcome::Send(Effect::None, Served::Bypass);
+        }
+        match asked.command.cache {
+            Cache::SingleKey => self.look_up(asked, unanswered),
+            Cache::PerKey if asked.args.len() == 2 && asked.command.name == "exists" => {
+                self.look_up(asked, unanswered)
+            }
+            Cache::PerKey => self.look_up_each(asked, unanswered),
+            Cache::No | Cache::MultiKey => Outcome::Send(Effect::None, Served::Forwarded),
+        }
+    }
+
+    fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let lane = &upstream.node.lane;
+        let (_, mut settings) = self.policy.resolve(&asked.args[1]);
+        if asked.command.group == Group::Hash && upstream.node.vigil.hash_fields_end() {
+            settings.max_age = settings.max_age.min(settings.hash_max_age);
+        }
+        let key = EntryKey {
+            identity: 0,
+            db: asked.db,
+            command: asked.command.id,
+            key: &asked.args[1],
+            rest: asked.args.skip(2),
+        };
+        let (asked_at, fenced) = (asked.at, self.fenced);
+        let read = ReadOf { lane: lane.id(), key, settings, unanswered, asked: asked_at, fenced };
+        if self.observes() {
+            return self.observe(asked, &read);
+        }
+        let direct = self.slots.first_seq() == asked.seq;
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let before = out.len();
+        let (proto, copied, inbox) = (self.proto, &mut self.copied, &self.client.inbox);
+        let looked = lane.l1().read(
+            &read,
+            self.now,
+            || Waiter { inbox: Arc::clone(inbox), seq: asked.seq },
+            |reply| match reply.first() {
+                _ if asked.muted => {}
+                Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
+                _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
+                _ => copied.extend_from_slice(reply),
+            },
+        );
+        if !copied.is_empty() {
+            render_resp2(copied, asked.command.shape(&asked.args), out);
+            copied.clear();
+        }
+        let written = (out.len() - before) as u32;
+        if matches!(looked, Looked::Hit { .. }) && self.is_sampled() {
+            self.verify(asked, Check::new(&read.key));
+        }
+        match looked {
+            Looked::Hit { .. } => Outcome::Hit(written),
+            Looked::Joined { seq } => Outcome::Joined(seq),
+            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
+            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
+            Looked::Plain(_) => Outcome::Send(Effect::None, Served::Miss),
+            Looked::Parked => Outcome::Wait,
+            Looked::Guarded => self.guarded(),
+        }
+    }
+
+    /// MGET, and EXISTS of several keys: all keys from L1 at one moment, or the whole command is sent.
+    fn look_up_each(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let lane = &upstream.node.lane;
+        let (args, keys) = (asked.args, asked.args.skip(1));
+        let settings: Option<Settings> = keys
+            .iter()
+            .map(|key| self.policy.resolve(key).1)
+            .try_fold(Settings::default(), |_, settings| settings.cache.then_some(settings));
+        let Some(settings) = settings else { return Outcome::bypass() };
+        let mget = asked.command.name == "mget";
+        let command = if mget { MGET_ELEMENT } else { asked.command.id };
+        let element = |key| EntryKey { identity: 0, db: asked.db, command, key, rest: args.skip(args.len()) };
+        let template = ReadOf {
+            lane: lane.id(),
+            key: element(b""),
+            settings,
+            unanswered,
+            asked: asked.at,
+            fenced: self.fenced,
+        };
+        let observes = self.observes();
+        let (copied, mut sum) = (&mut self.copied, 0);
+        let looked = lane.l1().multi_read(&template, keys, self.now, |_, reply| match mget {
+            _ if unanswered.is_some() && !observes => {}
+            true => copied.extend_from_slice(reply),
+            false => sum += i64::from(reply == b":1\r\n"),
+        });
+        match looked {
+            MultiLooked::Hit if observes => {
+                self.shared.stats.l1.observed_bytes.add(self.copied.len() as u64);
+                self.copied.clear();
+                // What EXISTS counts is not kept key by key in its reply.
+                let check = || Effect::Check(Box::new(Check::each(&template.key, keys)));
+                Outcome::Send(if mget { check() } else { Effect::None }, Served::Observed)
+            }
+            MultiLooked::Guarded if observes => Outcome::Send(Effect::None, Served::Miss),
+            MultiLooked::Hit if unanswered.is_some() => Outcome::Wait,
+            MultiLooked::Guarded if unanswered.is_some() => Outcome::Wait,
+            MultiLooked::Guarded => self.guarded(),
+            MultiLooked::Hit => {
+                if mget && self.is_sampled() {
+                    self.verify(asked, Check::each(&template.key, keys));
+                }
+                Outcome::Hit(self.write_each(asked, mget, sum))
+            }
+            MultiLooked::Miss => {
+                self.copied.clear();
+                if !mget || keys.len() > MAX_FETCHED {
+                    return Outcome::Send(Effect::None, Served::Miss);
+                }
+                let policy = &self.policy;
+                let flights = keys.iter().enumerate().filter_map(|(place, key)| {
+                    let read = ReadOf { key: element(key), settings: policy.resolve(key).1, ..template };
+                    Some((place as u32, lane.l1().fetch(&read)?))
+                });
+                let flights: Box<[_]> = flights.collect();
+                let effect = if flights.is_empty() { Effect::None } else { Effect::FetchEach(flights) };
+                Outcome::Send(effect, Served::Miss)
+            }
+        }
+    }
+
+    // === dry run and sampled verification ===
+
+    /// `cache.mode = "observe"`: nothing is served from L1, but it is filled, and what it would have
+    /// served is compared with what the upstream says.
+    fn observes(&self) -> bool {
+        self.settings.cache.mode == CacheMode::Observe
+    }
+
+    fn observe(&mut self, asked: &Asked<'_>, read: &ReadOf<'_>) -> Outcome {
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let mut len = 0;
+        match upstream.node.lane.l1().observe(read, self.now, |n| len = n) {
+            Looked::Hit { .. } => {
+                self.shared.stats.l1.observed_bytes.add(len as u64);
+                Outcome::Send(Effect::Check(Box::new(Check::new(&read.key))), Served::Observed)
+            }
+            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
+            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
+            _ => Outcome::Send(Effect::None, Served::Miss),
+        }
+    }
+
+    /// Whether this hit is one of the share that `cache.verify` asks for.
+    fn is_sampled(&self) -> bool {
+        let share = self.settings.cache.verify;
+        share > 0.0 && fastrand::f64() < share
+    }
+
+    /// Reads upstream, in order, what has just been served, and compares.
+    fn verify(&mut self, asked: &Asked<'_>, check: Check) {
+        let raw = asked.args.encode();
+        let to = To::Vigil(Question::Nothing);
+        let effect = Effect::Check(Box::new(check));
+        self.batch.push(&raw, Pending { db: asked.db, effect, ..Pending::new(to, 0, self.now) });
+    }
+
+    /// Writes the reply of a multi-key hit: its elements were copied, or counted.
+    fn write_each(&mut self, asked: &Asked<'_>, mget: bool, sum: i64) -> u32 {
+        let copied = std::mem::take(&mut self.copied);
+        let direct = self.slots.first_seq() == asked.seq;
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let before = out.len();
+        if !asked.muted && mget {
+            let mut whole = Vec::with_capacity(copied.len() + 16);
+            whole.extend_from_slice(format!("*{}\r\n", asked.args.len() - 1).as_bytes());
+            whole.extend_from_slice(&copied);
+            match self.proto {
+                Proto::Resp3 => out.extend_from_slice(&whole),
+                Proto::Resp2 => render_resp2(&whole, asked.command.shape(&asked.args), out),
+            }
+        } else if !asked.muted {
+            Writer::new(out, self.proto).int(sum);
+        }
+        (out.len() - before) as u32
+    }
+}
+
+/// How a reply tells that the key is missing.
+fn judge(command: &Command) -> Judge {
+    match command.name {
+        "get" | "hgetall" | "hkeys" | "hvals" | "smembers" | "type" => Judge::Whole,
+        "getrange" | "substr" => Judge::Range,
+        _ => Judge::Part,
+    }
+}
