@@ -37,6 +37,7 @@ impl Core {
             None => ("none", "memory", "none"),
             Some(upstream) => match upstream.node.lane.status().0 {
                 Status::Up if upstream.node.welcome.load().tracking => ("up", "proxy", "tracking"),
+                Status::Up if !self.settings.cache.ttl_mode_max_age.is_zero() => ("up", "proxy", "ttl"),
                 Status::Up => ("up", "proxy", "none"),
                 Status::Suspect | Status::Down => ("down", "proxy", "none"),
             },

@@ -27,6 +27,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use coverage::Coverage;
+use nearcache::stats::Served;
 use play::{Arena, Difference, SERVER_ARGS};
 use sequence::{Generator, Sequence};
 use support::link::Direction;
@@ -71,10 +72,23 @@ fn the_subject_answers_as_redis_does() {
     };
     println!("seeds {seeds:?}, {commands} commands");
     let begun = Instant::now();
-    let subject = Subject::proxy(SERVER_ARGS, &[("server.admin_commands", "allow")]);
+    // L1 takes whatever it may, and a part of what it serves is read upstream as well and compared.
+    let options = [
+        ("server.admin_commands", "allow"),
+        ("cache.admission", "always"),
+        ("cache.admit_after", "1"),
+        ("cache.verify", "0.2"),
+    ];
+    let subject = Subject::proxy(SERVER_ARGS, &options);
+    let stats = subject.stats().expect("it is a proxy");
     let outcome = compare(subject, &seeds, commands, env("NEARCACHE_DIFF_REPORTS").unwrap_or(5) as usize);
     outcome.assert_same();
     println!("{}\nin {:.1?}", outcome.coverage, begun.elapsed());
+    let hits = stats.snapshot().totals.served[Served::Hit as usize].count();
+    let (checked, wrong) = (stats.l1.checked.get(), stats.l1.checked_wrong.get());
+    println!("{hits} hits, {checked} compared with Redis, {wrong} wrong");
+    assert_eq!(wrong, 0);
+    assert!(commands < COMMANDS || (hits > 500 && checked > 50), "L1 was hardly asked");
     let gaps = outcome.coverage.gaps();
     assert!(commands < COMMANDS || gaps.is_empty(), "not covered:\n  {}", gaps.join("\n  "));
 }

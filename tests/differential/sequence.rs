@@ -1,6 +1,9 @@
 //! What is sent: a seeded sequence of batches by several clients.
 
+use std::collections::VecDeque;
 use std::fmt;
+
+use nearcache::command::{self, Class};
 
 use crate::arguments::{Arguments, Pools};
 use crate::grammar::{Cmd, Grammar};
@@ -88,7 +91,13 @@ pub struct Generator {
     grammars: Vec<Grammar>,
     pools: Pools,
     deck: Vec<usize>,
+    /// Reads made lately, to be asked again: a cache that is never asked twice is not tested.
+    recent: VecDeque<Unit>,
 }
+
+/// How many reads are remembered, and how often, in a hundred, one of them is asked again.
+const RECENT: usize = 4;
+const AGAIN: usize = 40;
 
 /// How many further commands a client puts into its open transaction.
 type Open = Option<usize>;
@@ -97,7 +106,7 @@ impl Generator {
     /// For the rows that `knows` lets through.
     pub fn new(rows: Vec<Row>, pools: Pools) -> Self {
         let grammars = rows.iter().map(|row| Grammar::parse(row.name, row.text)).collect();
-        Generator { rows, grammars, pools, deck: Vec::new() }
+        Generator { rows, grammars, pools, deck: Vec::new(), recent: VecDeque::new() }
     }
 
     /// The rows.
@@ -117,13 +126,18 @@ impl Generator {
         let mut open = [Open::None; CLIENTS];
         let mut sequence = Sequence { seed, proto, depth, batches: Vec::new() };
         self.deck.clear();
+        self.recent.clear();
         let mut made = 0;
         while made < length {
             let client = rng.below(CLIENTS);
             let mut batch = Batch { client, units: Vec::new() };
             let mut commands = 0;
             while commands < depth {
-                let unit = self.unit(&mut open[client], &mut rng, &mut arguments);
+                let again = open[client].is_none() && !self.recent.is_empty() && rng.chance(AGAIN);
+                let unit = match again {
+                    true => self.recent[rng.below(self.recent.len())].clone(),
+                    false => self.unit(&mut open[client], &mut rng, &mut arguments),
+                };
                 commands += unit.len();
                 batch.units.push(unit);
             }
@@ -131,6 +145,15 @@ impl Generator {
             sequence.batches.push(batch);
         }
         sequence
+    }
+
+    /// Remembers a unit that is a read of a kind that caches keep.
+    fn remember(&mut self, row: usize, unit: &Unit) {
+        let class = command::by_name(self.rows[row].name.as_bytes()).map(|command| command.class);
+        if class == Some(Class::Cached) && unit.len() == 1 {
+            self.recent.truncate(RECENT - 1);
+            self.recent.push_front(unit.clone());
+        }
     }
 
     fn unit(&mut self, open: &mut Open, rng: &mut Rng, arguments: &mut Arguments) -> Unit {
@@ -154,6 +177,7 @@ impl Generator {
             let kept = self.rows[row].name.split('|').count();
             distort(own, kept, options, rng, arguments);
         }
+        self.remember(row, &unit);
         unit
     }
 

@@ -81,7 +81,6 @@ pub const ROWS: &[Row] = &[
     row("wait", "0 0").exact(),
     row("config|get", "configname+").rarely(),
     row("config|set", "'maxmemory-samples (5|10|'abc)").exact().rarely(),
-    row("config|resetstat", "").rarely(),
     row("config|rewrite", "").fails().rarely(),
     row("command", "").exact().rarely(),
     row("command|count", "").rarely(),
@@ -179,6 +178,11 @@ const REPLICATION: &str = "a replica's side of replication";
 /// Commands that a generated sequence cannot hold.
 pub const EXCLUDED: &[Excluded] = &[
     excluded("shutdown", ENDS, "it/conversations::server_admin"),
+    excluded(
+        "config|resetstat",
+        "sets the counts to zero by which the test knows that L1 was asked",
+        "it/near::reset_statistics",
+    ),
     excluded("quit", ENDS, "it/conversations::quit_answers_and_closes"),
     excluded("monitor", "shows when other commands ran", "it/conversations::monitor_shows_commands"),
     excluded("subscribe", PUSHES, "it/conversations::subscriptions"),

@@ -1,6 +1,9 @@
 //! What is under test: something that speaks Redis's protocol, and the Redis behind it, if there is one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nearcache::stats::Stats;
 
 use super::link::{Link, Tamper};
 use super::proxy::Proxy;
@@ -13,20 +16,22 @@ pub struct Subject {
     redis: Option<RedisServer>,
     runs: Option<Box<dyn Send>>,
     knows: fn(&str) -> bool,
+    stats: Option<Arc<Stats>>,
 }
 
 impl Subject {
     /// Redis itself: nothing may differ, or the comparison is wrong.
     pub fn redis(args: &[&str]) -> Self {
         let redis = RedisServer::start(args);
-        Subject { addr: redis.addr(), redis: Some(redis), runs: None, knows: |_| true }
+        Subject { addr: redis.addr(), redis: Some(redis), runs: None, knows: |_| true, stats: None }
     }
 
     /// Redis behind a link that falsifies: something must differ, or the comparison is blind.
     pub fn tampered(args: &[&str], tamper: impl Fn() -> Tamper + Send + 'static) -> Self {
         let redis = RedisServer::start(args);
         let link = Link::tampering(redis.addr(), tamper);
-        Subject { addr: link.addr(), redis: Some(redis), runs: Some(Box::new(link)), knows: |_| true }
+        let addr = link.addr();
+        Subject { addr, redis: Some(redis), runs: Some(Box::new(link)), knows: |_| true, stats: None }
     }
 
     /// The proxy in front of a Redis of its own.
@@ -42,7 +47,8 @@ impl Subject {
             nearcache::command::by_name(name.as_bytes())
                 .is_none_or(|command| command.class != nearcache::command::Class::Denied)
         };
-        Self::other(proxy.addr(), Some(redis), Box::new(proxy), knows)
+        let stats = Arc::clone(&proxy.shared().stats);
+        Subject { stats: Some(stats), ..Self::other(proxy.addr(), Some(redis), Box::new(proxy), knows) }
     }
 
     /// Something else that listens at `addr` and lives as long as `runs`. `redis` is the server behind it;
@@ -53,7 +59,7 @@ impl Subject {
         runs: Box<dyn Send>,
         knows: fn(&str) -> bool,
     ) -> Self {
-        Subject { addr, redis, runs: Some(runs), knows }
+        Subject { addr, redis, runs: Some(runs), knows, stats: None }
     }
 
     /// Where clients connect.
@@ -64,6 +70,11 @@ impl Subject {
     /// The Redis that holds its data; a subject that holds them itself has none.
     pub fn data(&self) -> Option<&RedisServer> {
         self.redis.as_ref()
+    }
+
+    /// What the proxy counts, if it is one.
+    pub fn stats(&self) -> Option<Arc<Stats>> {
+        self.stats.clone()
     }
 
     /// Whether the subject is asked this command at all.

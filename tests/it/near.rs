@@ -1,0 +1,268 @@
+//! The near cache through real sockets: what is served, what makes it forget, and how that is shown. The
+//! order of things under load is the consistency checker's subject (tests/consistency).
+
+use crate::support::client::RawClient;
+use crate::support::link::Link;
+use crate::support::proxy::Proxy;
+use crate::support::redis::RedisServer;
+use crate::support::reply::encode;
+use crate::support::until;
+
+/// Everything is kept at its first reading, and a slow machine is no reason to wait.
+const EAGER: &[(&str, &str)] =
+    &[("cache.admission", "always"), ("cache.admit_after", "1"), ("cache.max_staleness", "60s")];
+
+fn eager(redis: &RedisServer, more: &[(&str, &str)]) -> Proxy {
+    Proxy::behind(redis.addr(), &[EAGER, more].concat())
+}
+
+fn raw(client: &mut RawClient, args: &[&str]) -> String {
+    client.call_raw(args).unwrap().escape_ascii().to_string()
+}
+
+fn number(proxy: &Proxy, field: &str) -> u64 {
+    proxy.info(field).and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// Reads until the entry is there: the reply that fills L1 is released before PTTL's has come.
+fn warm(proxy: &Proxy, client: &mut RawClient, args: &[&str]) -> String {
+    let before = number(proxy, "l1_hits");
+    until("a hit", || {
+        let reply = raw(client, args);
+        (number(proxy, "l1_hits") > before).then_some(reply)
+    })
+}
+
+#[test]
+fn what_is_kept_is_served_while_the_upstream_stands_still() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let mut client = proxy.client();
+    let mut other = RawClient::connect_resp3(proxy.addr()).unwrap();
+    let reads: &[(&[&str], &[&str])] = &[
+        (&["SET", "s", "v"], &["GET", "s"]),
+        (&["HSET", "h", "f", "v"], &["HGETALL", "h"]),
+        (&["RPUSH", "l", "a", "b"], &["LRANGE", "l", "0", "-1"]),
+        (&["SADD", "set", "m"], &["SMEMBERS", "set"]),
+        (&["ZADD", "z", "1.5", "m"], &["ZRANGE", "z", "0", "-1", "WITHSCORES"]),
+        (&["SET", "t", "v", "EX", "1000"], &["STRLEN", "t"]),
+        (&["PING"], &["GET", "missing"]),
+        (&["PING"], &["EXISTS", "missing"]),
+    ];
+    let mut expected = Vec::new();
+    for (write, read) in reads {
+        raw(&mut client, write);
+        warm(&proxy, &mut client, read);
+        expected.push((raw(&mut redis.client(), read), raw(&mut redis_resp3(&redis), read)));
+    }
+    redis.pause();
+    for ((_, read), (resp2, resp3)) in reads.iter().zip(&expected) {
+        assert_eq!(raw(&mut client, read), *resp2, "{read:?}");
+        assert_eq!(raw(&mut other, read), *resp3, "{read:?} in RESP3");
+    }
+    redis.resume();
+}
+
+fn redis_resp3(redis: &RedisServer) -> RawClient {
+    RawClient::connect_resp3(redis.addr()).unwrap()
+}
+
+#[test]
+fn what_others_change_is_seen() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let (mut client, mut direct) = (proxy.client(), redis.client());
+    raw(&mut client, &["SET", "k", "old"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    raw(&mut direct, &["SET", "k", "new"]);
+    until("the change", || (raw(&mut client, &["GET", "k"]) == r"$3\r\nnew\r\n").then_some(()));
+    warm(&proxy, &mut client, &["GET", "k"]);
+    raw(&mut direct, &["FLUSHALL"]);
+    until("the flush", || (raw(&mut client, &["GET", "k"]) == r"$-1\r\n").then_some(()));
+}
+
+#[test]
+fn mget_is_served_only_whole() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let mut client = proxy.client();
+    raw(&mut client, &["MSET", "a", "1", "b", "2"]);
+    raw(&mut client, &["LPUSH", "list", "x"]);
+    let all = ["MGET", "a", "missing", "b", "list", "a"];
+    let reply = r"*5\r\n$1\r\n1\r\n$-1\r\n$1\r\n2\r\n$-1\r\n$1\r\n1\r\n";
+    assert_eq!(warm(&proxy, &mut client, &all), reply);
+    // An element of MGET answers GET when it is a string, and only then.
+    redis.pause();
+    assert_eq!(raw(&mut client, &all), reply);
+    assert_eq!(raw(&mut client, &["GET", "b"]), r"$1\r\n2\r\n");
+    redis.resume();
+    assert!(raw(&mut client, &["GET", "list"]).starts_with("-WRONGTYPE"));
+    raw(&mut client, &["SET", "b", "3"]);
+    assert_eq!(raw(&mut client, &["MGET", "a", "b"]), r"*2\r\n$1\r\n1\r\n$1\r\n3\r\n");
+    warm(&proxy, &mut client, &["EXISTS", "a"]);
+    warm(&proxy, &mut client, &["EXISTS", "nobody"]);
+    redis.pause();
+    assert_eq!(raw(&mut client, &["EXISTS", "a", "nobody", "a"]), r":2\r\n");
+    redis.resume();
+}
+
+#[test]
+fn a_pipeline_that_mixes_hits_misses_and_writes_is_answered_in_order() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let mut client = proxy.client();
+    raw(&mut client, &["MSET", "k", "0", "x", "y"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    warm(&proxy, &mut client, &["GET", "x"]);
+    let requests: &[&[&str]] = &[
+        &["GET", "k"],
+        &["GET", "cold"],
+        &["GET", "k"],
+        &["SET", "k", "1"],
+        &["GET", "k"],
+        &["GET", "x"],
+        &["PING"],
+        &["MGET", "x", "k"],
+        &["SET", "x", "z"],
+        &["MGET", "x", "k"],
+        &["GET", "x"],
+    ];
+    let bytes: Vec<u8> = requests.iter().flat_map(|request| encode(request)).collect();
+    let replies = client.exchange(&bytes, requests.len()).unwrap();
+    let replies: Vec<String> = replies.iter().map(|reply| reply.escape_ascii().to_string()).collect();
+    let expected = [
+        r"$1\r\n0\r\n",
+        r"$-1\r\n",
+        r"$1\r\n0\r\n",
+        r"+OK\r\n",
+        r"$1\r\n1\r\n",
+        r"$1\r\ny\r\n",
+        r"+PONG\r\n",
+        r"*2\r\n$1\r\ny\r\n$1\r\n1\r\n",
+        r"+OK\r\n",
+        r"*2\r\n$1\r\nz\r\n$1\r\n1\r\n",
+        r"$1\r\nz\r\n",
+    ];
+    assert_eq!(replies, expected);
+}
+
+#[test]
+fn a_swapdb_elsewhere_is_noticed_and_verification_would_show_it() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[("cache.verify", "1")]);
+    let (mut client, mut direct) = (proxy.client(), redis.client());
+    raw(&mut client, &["SET", "k", "in0"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    until("a comparison", || (number(&proxy, "l1_checked") > 0).then_some(()));
+    assert_eq!(number(&proxy, "l1_checked_wrong"), 0);
+    // Redis tells nobody: until it is asked, L1 is wrong, and a hit that is verified shows it.
+    raw(&mut direct, &["SWAPDB", "0", "1"]);
+    until("the wrong hit", || {
+        raw(&mut client, &["GET", "k"]);
+        let wrong = number(&proxy, "l1_checked_wrong") > 0;
+        // The proxy may have looked around meanwhile, and be right again.
+        if !wrong && raw(&mut client, &["GET", "k"]) == r"$-1\r\n" {
+            raw(&mut direct, &["SWAPDB", "0", "1"]);
+        }
+        wrong.then_some(())
+    });
+    proxy.shared().upstream.as_ref().unwrap().node.look_around();
+    let there = raw(&mut direct, &["GET", "k"]);
+    until("the truth", || (raw(&mut client, &["GET", "k"]) == there).then_some(()));
+}
+
+#[test]
+fn a_dry_run_serves_nothing_and_shows_what_it_would_have() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[("cache.mode", "observe")]);
+    let mut client = proxy.client();
+    raw(&mut client, &["MSET", "k", "v", "other", "w"]);
+    until("would-be hits", || {
+        assert_eq!(raw(&mut client, &["GET", "k"]), r"$1\r\nv\r\n");
+        assert_eq!(raw(&mut client, &["MGET", "k", "other"]), r"*2\r\n$1\r\nv\r\n$1\r\nw\r\n");
+        (number(&proxy, "observed_hits") >= 10).then_some(())
+    });
+    until("comparisons", || (number(&proxy, "l1_checked") >= 10).then_some(()));
+    assert_eq!(number(&proxy, "l1_checked_wrong"), 0);
+    assert_eq!(number(&proxy, "l1_hits"), 0);
+    assert!(number(&proxy, "l1_observed_bytes") >= 70);
+}
+
+#[test]
+fn without_tracking_entries_live_by_their_time_and_own_writes() {
+    let redis = RedisServer::start(&[]);
+    let mut direct = redis.client();
+    raw(&mut direct, &["ACL", "SETUSER", "plain", "on", ">pw", "~*", "&*", "+@all", "-client|tracking"]);
+    let user = [("upstream.user", "plain"), ("upstream.password", "pw")];
+    let off = eager(&redis, &user);
+    assert_eq!(off.info("coherence").as_deref(), Some("none"));
+    let proxy = eager(&redis, &[user[0], user[1], ("cache.ttl_mode_max_age", "1000s")]);
+    assert_eq!(proxy.info("coherence").as_deref(), Some("ttl"));
+    let mut client = proxy.client();
+    raw(&mut client, &["SET", "k", "old"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    raw(&mut direct, &["SET", "k", "elsewhere"]);
+    assert_eq!(raw(&mut client, &["GET", "k"]), r"$3\r\nold\r\n", "that is what the option is for");
+    raw(&mut client, &["APPEND", "k", "!"]);
+    assert_eq!(raw(&mut client, &["GET", "k"]), r"$10\r\nelsewhere!\r\n");
+    // What goes over a connection of the client's own counts as well.
+    raw(&mut client, &["RPUSH", "q", "a", "b"]);
+    warm(&proxy, &mut client, &["LLEN", "q"]);
+    raw(&mut client, &["BLPOP", "q", "0"]);
+    assert_eq!(raw(&mut client, &["LLEN", "q"]), r":1\r\n");
+}
+
+#[test]
+fn behind_a_link_that_is_silent_hits_wait() {
+    let redis = RedisServer::start(&[]);
+    let link = Link::to(redis.addr());
+    let options =
+        [("cache.admission", "always"), ("cache.admit_after", "1"), ("cache.max_staleness", "50ms")];
+    let proxy = Proxy::behind(link.addr(), &options);
+    let mut client = proxy.client();
+    raw(&mut client, &["SET", "k", "old"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    link.half_open();
+    let mut served = 0;
+    while number(&proxy, "l1_staleness_waits") == 0 {
+        client.send(&encode(&["GET", "k"])).unwrap();
+        served += 1;
+        until("an answer or a wait", || {
+            let answered = number(&proxy, "l1_hits") >= served;
+            (answered || number(&proxy, "l1_staleness_waits") > 0).then_some(())
+        });
+    }
+    raw(&mut redis.client(), &["SET", "k", "new"]);
+    link.clear();
+    // The last one waited: what is said after the silence is what is true then.
+    let mut last = String::new();
+    for _ in 0..served {
+        last = client.read().unwrap().escape_ascii().to_string();
+    }
+    assert_eq!(last, r"$3\r\nnew\r\n");
+}
+
+#[test]
+fn keys_that_l1_answers_for_are_kept_warm_where_redis_evicts_by_use() {
+    let redis = RedisServer::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let proxy = eager(&redis, &[("cache.keep_warm", "1s")]);
+    let mut client = proxy.client();
+    raw(&mut client, &["SELECT", "1"]);
+    raw(&mut client, &["SET", "k", "v"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    until("TOUCH", || {
+        let stats = redis.client().call(&["INFO", "commandstats"]).unwrap();
+        String::from_utf8_lossy(stats.text().unwrap()).contains("cmdstat_touch:").then_some(())
+    });
+    assert!(number(&proxy, "l1_kept_warm") > 0);
+}
+
+#[test]
+fn reset_statistics() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let mut client = proxy.client();
+    warm(&proxy, &mut client, &["GET", "k"]);
+    assert_eq!(raw(&mut client, &["CONFIG", "RESETSTAT"]), r"+OK\r\n");
+    assert_eq!(number(&proxy, "l1_hits"), 0);
+}
