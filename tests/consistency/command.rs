@@ -22,6 +22,8 @@ pub enum Command {
     Other(Vec<String>),
     /// Anything whose reply, if it is no error, means that this version had been written before.
     Message(Vec<String>),
+    /// Anything that writes this version.
+    Marked(Vec<String>, u64),
 }
 
 /// The way a version is written.
@@ -116,7 +118,7 @@ impl Command {
                 add(&[&["DEL"], &keys[..]].concat());
             }
             Command::Select(db) => add(&["SELECT", &db.to_string()]),
-            Command::Other(words) | Command::Message(words) => {
+            Command::Other(words) | Command::Message(words) | Command::Marked(words, _) => {
                 add(&words.iter().map(String::as_str).collect::<Vec<_>>());
             }
         }
@@ -186,7 +188,7 @@ impl Command {
             Command::Read("MGET", names) => versions(db, names, reply),
             Command::ReadBlock(names) => versions(db, names, reply),
             Command::Read(_, names) => version(reply).map(|version| Seen::One(key(db, names[0]), version)),
-            Command::Write(_, _, version, _) => Some(Seen::Wrote(*version)),
+            Command::Write(_, _, version, _) | Command::Marked(_, version) => Some(Seen::Wrote(*version)),
             Command::Delete(names) => {
                 Some(Seen::All(names.iter().map(|&name| (key(db, name), ABSENT)).collect()))
             }

@@ -11,5 +11,8 @@ mod client;
 mod command;
 mod gate;
 mod history;
+mod mix;
+mod random;
 mod rules;
 mod stage;
+mod trouble;
