@@ -66,11 +66,6 @@ impl Client {
         self.unsent = 0;
     }
 
-    /// Whether this is its database.
-    pub fn is_in_db(&self, db: u32) -> bool {
-        self.db == db
-    }
-
     /// Adds a command to the pipeline.
     pub fn put(&mut self, command: Command) {
         let replies = command.encode(&mut self.out);
@@ -122,7 +117,7 @@ impl Client {
         self.raw.set_patience(PATIENCE);
         match heard {
             Ok(reply) => Some(reply),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => None,
+            Err(error) if is_late(&error) => None,
             Err(error) => panic!("client {}: {error}", self.id),
         }
     }
@@ -144,8 +139,7 @@ impl Client {
         self.hear().unwrap()
     }
 
-    /// A message that was pushed, or that came without a request: it was published after this version had
-    /// been written. Empty patience: only what is there.
+    /// Hears a message, which was published after this version had been written.
     pub fn message(&mut self, version_of: impl Fn(&Reply) -> Option<u64>) -> io::Result<()> {
         let frame = self.raw.read_frame()?;
         let heard = now();
@@ -157,8 +151,25 @@ impl Client {
         Ok(())
     }
 
+    /// The same if one comes within some milliseconds; whether it did.
+    pub fn hears_message(&mut self, patience: Duration, version_of: impl Fn(&Reply) -> Option<u64>) -> bool {
+        self.raw.set_patience(patience);
+        let heard = self.message(version_of);
+        self.raw.set_patience(PATIENCE);
+        match heard {
+            Ok(()) => true,
+            Err(error) if is_late(&error) => false,
+            Err(error) => panic!("client {}: {error}", self.id),
+        }
+    }
+
     /// How long one reply or message may take.
     pub fn set_patience(&mut self, patience: Duration) {
         self.raw.set_patience(patience);
     }
+}
+
+/// Whether nothing came in time.
+pub fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

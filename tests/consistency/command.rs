@@ -60,6 +60,11 @@ fn verbs(name: Name) -> &'static [&'static str] {
     }
 }
 
+/// The first of the reads that suit the key.
+pub fn first_read(name: Name) -> Command {
+    Command::Read(verbs(name)[0], vec![name])
+}
+
 /// A read that suits the key.
 pub fn read(rng: &mut Rng, name: Name) -> Command {
     let verbs = verbs(name);

@@ -14,5 +14,6 @@ mod history;
 mod mix;
 mod random;
 mod rules;
+mod schedules;
 mod stage;
 mod trouble;

@@ -2,7 +2,6 @@
 //! message and queue, and trouble meanwhile.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use nearcache::near::Rules;
 
 use super::check::{Ages, End, Op, violations};
-use super::client::Client;
+use super::client::{Client, is_late};
 use super::command::{Command, How, last_number, read};
 use super::history::{DBS, Feed, MARK, NAMES, Name, server};
 use super::stage::start;
@@ -110,14 +109,13 @@ pub fn play(round: Round) -> Outcome {
     let feed = Feed::follow(&redis);
     let links: Vec<Link> = (0..round.proxies).map(|_| Link::to(redis.addr())).collect();
     let staleness = format!("{}ms", round.staleness.as_millis());
-    let mut options = vec![
+    let options = [
         ("upstream.down_after", "30s"),
         ("upstream.reconnect_min", "1ms"),
         ("upstream.reconnect_max", "5ms"),
+        ("cache.max_staleness", staleness.as_str()),
+        ("cache.admission", if round.seed % 2 == 0 { "always" } else { "frequency" }),
     ];
-    if super::stage::CACHED {
-        options.push(("cache.max_staleness", &staleness));
-    }
     let proxies: Vec<Proxy> = links.iter().map(|link| start(link.addr(), &options, round.rules)).collect();
     let world = Arc::new(World {
         round,
@@ -371,7 +369,7 @@ fn listener(world: &World, proxy: usize, addr: SocketAddr) {
                 reader.flush().unwrap();
                 reader.hear_all().unwrap();
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            Err(error) if is_late(&error) => {}
             Err(error) => panic!("subscriber: {error}"),
         }
         world.settle(&mut client, Some(proxy));

@@ -139,9 +139,10 @@ fn a_fetch_is_under_way_when_the_key_is_written() {
     let neither = Rules { write_detaches: false, write_ends: false, ..Rules::ALL };
     race(neither, &[], |stage| {
         let read = Command::Read("LRANGE", vec![LIST]);
-        stage.make_wanted(LIST, &read);
+        let old = stage.make_wanted(LIST, &read);
         stage.gate.hold(DOWN);
         stage.send(0, std::slice::from_ref(&read));
+        stage.gate.await_held(DOWN, &old.to_string());
         let version = stage.fresh();
         stage.send(1, &[Command::Write(How::Plain, vec![LIST], version, None)]);
         stage.release_through("2");
@@ -175,9 +176,7 @@ fn a_hit_overtakes_the_clients_own_unanswered_read() {
 #[test]
 fn a_client_joins_a_fetch_from_before_its_own_write() {
     race(Rules { join_order: false, parking: false, ..Rules::ALL }, &[], |stage| {
-        stage.make_wanted(K, &Command::get(K));
-        let old = stage.foreign_write(K);
-        stage.fence();
+        let old = stage.make_wanted(K, &Command::get(K));
         stage.gate.hold(DOWN);
         stage.send(0, &[Command::get(K)]);
         stage.gate.await_held(DOWN, &old.to_string()); // executed
