@@ -54,10 +54,8 @@ fn clients_cannot_tell_the_proxy_from_one_redis() {
     assert!(unexpected.is_empty(), "{unexpected:?}");
     assert!(all.commands > COMMANDS / 2, "only {} commands", all.commands);
     assert!(all.troubles > 100, "only {} disturbances", all.troubles);
-    if super::stage::CACHED {
-        assert!(all.counts["l1_hits"] > 50_000, "{:?}", all.counts);
-        assert!(all.counts["l1_coalesced"] > 100, "{:?}", all.counts);
-    }
+    assert!(all.counts["l1_hits"] > 10_000, "{:?}", all.counts);
+    assert!(all.counts["l1_coalesced"] > 500, "{:?}", all.counts);
 }
 
 fn add(all: &mut Outcome, one: Outcome) {

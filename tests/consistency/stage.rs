@@ -15,13 +15,12 @@ use crate::support::redis::RedisServer;
 use crate::support::reply::Reply;
 use crate::support::until;
 
-/// Whether the proxy caches yet.
-pub const CACHED: bool = false;
-
 /// A proxy with these rules.
 pub fn start(upstream: SocketAddr, options: &[(&str, &str)], rules: Rules) -> Proxy {
-    let _ = rules;
-    Proxy::behind(upstream, options)
+    let url = format!("redis://{upstream}");
+    let proxy = Proxy::with_rules(&[&[("upstream.url", url.as_str())], options].concat(), rules);
+    proxy.await_upstream("up");
+    proxy
 }
 
 /// A key that no schedule is about.
