@@ -24,6 +24,8 @@ pub enum Command {
     Message(Vec<String>),
     /// Anything that writes this version.
     Marked(Vec<String>, u64),
+    /// Anything that Redis executes after this version has been written.
+    Behind(Vec<String>, u64),
 }
 
 /// The way a version is written.
@@ -123,7 +125,10 @@ impl Command {
                 add(&[&["DEL"], &keys[..]].concat());
             }
             Command::Select(db) => add(&["SELECT", &db.to_string()]),
-            Command::Other(words) | Command::Message(words) | Command::Marked(words, _) => {
+            Command::Other(words)
+            | Command::Message(words)
+            | Command::Marked(words, _)
+            | Command::Behind(words, _) => {
                 add(&words.iter().map(String::as_str).collect::<Vec<_>>());
             }
         }
@@ -198,6 +203,7 @@ impl Command {
                 Some(Seen::All(names.iter().map(|&name| (key(db, name), ABSENT)).collect()))
             }
             Command::Select(_) | Command::Other(_) => Some(Seen::Nothing),
+            Command::Behind(_, version) => Some(Seen::After(*version)),
             Command::Message(_) => Some(last_number(reply).map_or(Seen::Nothing, Seen::After)),
         };
         what.unwrap_or_else(|| Seen::Nonsense(format!("{self:?} answered {reply:?}").into()))

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use nearcache::near::Rules;
 
-use super::command::{Command, How};
+use super::command::{Command, How, last_number};
 use super::gate::{DOWN, UP};
 use super::history::{Name, now};
+use super::mix::words;
 use super::stage::Stage;
 use crate::support::until;
 
 /// The key that a schedule is about, and another one.
 const K: Name = 0;
 const OTHER: Name = 1;
+/// One that does not exist.
+const X: Name = 2;
 /// A list, whose writes have telling replies.
 const LIST: Name = 16;
 
@@ -71,7 +74,7 @@ fn everything_is_flushed_elsewhere() {
 
 #[test]
 fn a_flush_of_our_own_inside_multi_is_answered_before_its_push_arrives() {
-    race(Rules { epochs: false, ..Rules::ALL }, &[], |stage| {
+    race(Rules { own_epochs: false, ..Rules::ALL }, &[], |stage| {
         stage.foreign_write(K);
         stage.cache(&Command::get(K));
         stage.gate.hold(DOWN);
@@ -103,6 +106,7 @@ fn a_flush_while_a_fetch_is_under_way() {
         stage.gate.pass_through(UP, "GET s0");
         stage.ask(0, Command::get(K));
         stage.direct.ask(other("FLUSHALL"));
+        stage.foreign_write(K); // nobody is registered any more
         stage.gate.open();
         stage.fence();
         stage.ask(1, Command::get(K));
@@ -172,7 +176,7 @@ fn a_hit_overtakes_the_clients_own_unanswered_read() {
 
 #[test]
 fn a_client_joins_a_fetch_from_before_its_own_write() {
-    race(Rules { join_order: false, parking: false, ..Rules::ALL }, &[], |stage| {
+    race(Rules { join_order: false, ..Rules::ALL }, &[], |stage| {
         let old = stage.make_wanted(K, &Command::get(K));
         stage.gate.hold(DOWN);
         stage.send(0, &[Command::get(K)]);
@@ -253,8 +257,107 @@ fn the_link_stalls() {
     });
 }
 
-fn other(words: &str) -> Command {
-    Command::Other(words.split(' ').map(str::to_owned).collect())
+#[test]
+fn a_read_ahead_of_the_clients_own_write_must_not_see_it() {
+    race(Rules { parked_first: false, ..Rules::ALL }, &[], |stage| {
+        stage.foreign_write(K);
+        stage.cache(&Command::get(K));
+        let version = stage.fresh();
+        stage.send(0, &[Command::get(X), Command::get(K), Command::set(K, version), Command::get(K)]);
+        let replies = stage.hear(0, 4);
+        assert_eq!(replies[3].number(), Some(version as f64));
+    });
+}
+
+#[test]
+fn a_script_that_does_not_say_what_it_writes_is_answered_before_its_pushes() {
+    race(Rules { withhold: false, ..Rules::ALL }, &[], |stage| {
+        stage.foreign_write(K);
+        stage.cache(&Command::get(K));
+        stage.gate.hold(DOWN);
+        let version = stage.fresh();
+        stage.send(2, &[Command::Write(How::SecretScript, vec![K], version, None)]);
+        stage.release_through(&version.to_string());
+        // Either it is answered now, or a PING has to be answered first.
+        if stage.answered_or_held(2, DOWN, "PONG") {
+            stage.read_shut_in(1, K);
+        } else {
+            stage.gate.open();
+            stage.hear(2, 1);
+        }
+    });
+}
+
+#[test]
+fn a_message_outruns_the_change_that_it_announces() {
+    race(Rules { fences: false, ..Rules::ALL }, &[], |stage| {
+        news(stage, &["PUBLISH", "news"], words(&["SUBSCRIBE", "news"]));
+    });
+}
+
+#[test]
+fn what_is_popped_outruns_the_change_before_it() {
+    let pop = Command::Message(vec!["BLPOP".into(), "queue".into(), "0".into()]);
+    race(Rules { fences: false, ..Rules::ALL }, &[], |stage| {
+        news(stage, &["RPUSH", "queue"], pop.clone());
+    });
+}
+
+#[test]
+fn a_watched_key_is_read_as_it_was_before() {
+    // What WATCH's own fence lets through cannot be older than WATCH: two nets again.
+    race(Rules { watch_bypasses: false, fences: false, ..Rules::ALL }, &[], |stage| {
+        stage.foreign_write(K);
+        stage.cache(&Command::get(K));
+        stage.gate.hold(DOWN);
+        let version = stage.foreign_write(K);
+        let watch = Command::Behind(vec!["WATCH".into(), "s0".into()], version);
+        for (command, held) in [(watch, "PONG".to_owned()), (Command::get(K), version.to_string())] {
+            stage.send(1, &[command]);
+            if !stage.answered_or_held(1, DOWN, &held) {
+                stage.gate.open();
+                stage.hear(1, 1);
+                stage.gate.hold(DOWN);
+            }
+        }
+    });
+}
+
+/// A foreign client writes, and tells; the lane's stream is held, so the news could overtake what it is about.
+fn news(stage: &mut Stage, tell: &[&str], listens: Command) {
+    stage.foreign_write(K);
+    stage.cache(&Command::get(K));
+    stage.send(2, &[listens]);
+    if tell[0] == "PUBLISH" {
+        stage.hear(2, 1); // the confirmation
+    } else {
+        // It waits at Redis.
+        until("the client blocks", || {
+            let info = stage.redis.client().call(&["INFO", "clients"]).unwrap();
+            String::from_utf8_lossy(info.text()?).contains("blocked_clients:1").then_some(())
+        });
+    }
+    stage.gate.hold(DOWN);
+    let version = stage.foreign_write(K);
+    stage.direct.ask(words(&[tell, &[&version.to_string()]].concat()));
+    // Either the news comes at once, or a PING goes ahead of it.
+    let hears = |stage: &mut Stage, patience| match tell[0] {
+        "PUBLISH" => stage.clients[2].hears_message(patience, last_number),
+        _ => stage.clients[2].hears_within(patience).is_some(),
+    };
+    let early = until("the news comes, or a fence", || {
+        let heard = hears(stage, Duration::from_millis(2));
+        (heard || stage.gate.holds(DOWN, "PONG")).then_some(heard)
+    });
+    if !early {
+        stage.gate.open();
+        until("the news comes", || hears(stage, Duration::from_millis(50)).then_some(()));
+    }
+    stage.read_shut_in(1, K);
+}
+
+fn other(line: &str) -> Command {
+    words(&line.split(' ').collect::<Vec<_>>())
 }
 
 /// The key gets a value that lives so long (ms).

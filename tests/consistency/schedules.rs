@@ -1,19 +1,17 @@
 //! Schedules that are about no one rule: what pipelines, scripts, transactions, databases and messages mean
 //! for those who read.
 
-use std::time::Duration;
-
 use nearcache::near::Rules;
 
-use super::command::{Command, How, last_number, read};
+use super::command::{Command, How, read};
 use super::gate::DOWN;
 use super::history::{NAMES, Name};
 use super::mix::words;
 use super::stage::Stage;
+use crate::support::Rng;
 use crate::support::client::RawClient;
 use crate::support::fake::{Answer, FakeUpstream, Request};
 use crate::support::proxy::Proxy;
-use crate::support::{Rng, until};
 
 /// The keys that schedules are about: X is missing.
 const K: Name = 0;
@@ -28,21 +26,6 @@ fn play(schedule: impl Fn(&mut Stage)) {
 }
 
 // === pipelines ===
-
-#[test]
-fn a_read_ahead_of_the_clients_own_write_does_not_see_it() {
-    play(|stage| {
-        stage.foreign_write(K);
-        stage.cache(&Command::get(K));
-        for _ in 0..20 {
-            let version = stage.fresh();
-            stage.send(0, &[Command::get(X), Command::get(K), Command::set(K, version), Command::get(K)]);
-            let replies = stage.hear(0, 4);
-            assert_eq!(replies[3].number(), Some(version as f64));
-            stage.cache(&Command::get(K));
-        }
-    });
-}
 
 #[test]
 fn a_read_in_the_middle_is_no_newer_than_the_one_behind_it() {
@@ -176,77 +159,6 @@ fn several_keys_are_read_at_one_moment() {
             (0..3).for_each(|client| _ = stage.hear(client, 3));
             stage.direct.hear().unwrap();
         }
-    });
-}
-
-// === messages ===
-
-/// A foreign client writes, and tells; the lane's stream is held, so the news could overtake what it is about.
-fn news(stage: &mut Stage, tell: &[&str], listens: Command) {
-    stage.foreign_write(K);
-    stage.cache(&Command::get(K));
-    stage.send(2, &[listens]);
-    if tell[0] == "PUBLISH" {
-        stage.hear(2, 1); // the confirmation
-    } else {
-        // It waits at Redis.
-        until("the client blocks", || {
-            let info = stage.redis.client().call(&["INFO", "clients"]).unwrap();
-            String::from_utf8_lossy(info.text()?).contains("blocked_clients:1").then_some(())
-        });
-    }
-    stage.gate.hold(DOWN);
-    let version = stage.foreign_write(K);
-    stage.direct.ask(words(&[tell, &[&version.to_string()]].concat()));
-    // Either the news comes at once, or a PING goes ahead of it.
-    let hears = |stage: &mut Stage, patience| match tell[0] {
-        "PUBLISH" => stage.clients[2].hears_message(patience, last_number),
-        _ => stage.clients[2].hears_within(patience).is_some(),
-    };
-    let early = until("the news comes, or a fence", || {
-        let heard = hears(stage, Duration::from_millis(2));
-        (heard || stage.gate.holds(DOWN, "PONG")).then_some(heard)
-    });
-    if early {
-        stage.read_shut_in(1, K);
-        return;
-    }
-    stage.gate.open();
-    until("the news comes", || hears(stage, Duration::from_millis(50)).then_some(()));
-    stage.gate.hold(DOWN);
-    stage.read_shut_in(1, K);
-}
-
-#[test]
-fn a_message_does_not_outrun_the_change_that_it_announces() {
-    play(|stage| news(stage, &["PUBLISH", "news"], words(&["SUBSCRIBE", "news"])));
-}
-
-#[test]
-fn what_is_popped_does_not_outrun_the_change_before_it() {
-    let pop = Command::Message(vec!["BLPOP".into(), "queue".into(), "0".into()]);
-    play(|stage| news(stage, &["RPUSH", "queue"], pop.clone()));
-}
-
-#[test]
-fn a_script_that_does_not_say_what_it_writes_is_answered_behind_its_pushes() {
-    play(|stage| {
-        stage.foreign_write(K);
-        stage.cache(&Command::get(K));
-        stage.gate.hold(DOWN);
-        let version = stage.fresh();
-        stage.send(2, &[Command::Write(How::SecretScript, vec![K], version, None)]);
-        stage.gate.await_held(DOWN, &version.to_string());
-        stage.gate.pass_through(DOWN, &version.to_string());
-        // Either it is answered now, or a PING's reply has to come first.
-        let answered = stage.answered_or_held(2, DOWN, "PONG");
-        if answered {
-            stage.read_shut_in(1, K);
-            return;
-        }
-        stage.gate.open();
-        stage.hear(2, 1);
-        stage.read_shut_in(1, K);
     });
 }
 

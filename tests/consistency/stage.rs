@@ -48,7 +48,15 @@ impl Stage {
         let redis = server();
         let feed = Feed::follow(&redis);
         let gate = Gate::to(redis.addr());
-        let options = [&[("cache.admission", "always")], options].concat();
+        let usual: &[(&str, &str)] = &[
+            ("cache.admission", "always"),
+            // No PINGs but those that a schedule is about, and no loss that it does not want.
+            ("cache.max_staleness", "1h"),
+            ("upstream.ping_every", "1h"),
+            ("upstream.reply_timeout", "1h"),
+            ("upstream.reconnect_min", "1ms"),
+        ];
+        let options = [usual, options].concat();
         let proxy = start(gate.addr(), &options, rules);
         let clients = (0..3).map(|id| Client::connect(proxy.addr(), id, id % 2 == 1)).collect();
         let direct = Client::connect(redis.addr(), 100, false);
