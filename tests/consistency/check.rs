@@ -125,6 +125,8 @@ fn explain(history: &History, op: &Op, ages: &Ages, from: u32) -> Option<u32> {
             (certain..=there.count()).contains(&(*count as usize))
         }
         Seen::Length(key, 0) => is(*key, ABSENT, state),
+        // A padded version is as long as any other padded one.
+        Seen::Length(key, len) if *len > 20 => history.at(*key, state) != ABSENT,
         Seen::Length(key, len) => history.at(*key, state).checked_ilog10().map(|log| log + 1) == Some(*len),
         Seen::Wrote(_) | Seen::After(_) | Seen::Nothing => true,
         Seen::Nonsense(_) => false,

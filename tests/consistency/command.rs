@@ -33,6 +33,8 @@ pub enum Command {
 pub enum How {
     /// By the type's own command; several strings by MSET.
     Plain,
+    /// The same with zeros before it, so that it has this many digits.
+    Padded(usize),
     /// In a MULTI.
     Block,
     /// In a MULTI, in another database, which is the client's own from then on.
@@ -136,7 +138,8 @@ impl Command {
     }
 
     fn write(how: How, names: &[Name], version: u64, px: Option<u64>, add: &mut dyn FnMut(&[&str])) {
-        let (n, ms) = (version.to_string(), px.map(|px| px.to_string()));
+        let width = if let How::Padded(width) = how { width } else { 0 };
+        let (n, ms) = (format!("{version:0width$}"), px.map(|px| px.to_string()));
         let keys: Vec<&str> = names.iter().map(|&name| text(name)).collect();
         match how {
             How::Script => {
@@ -144,11 +147,13 @@ impl Command {
                 return add(&[&["EVAL", SCRIPT, &count], &keys[..], &[&n]].concat());
             }
             How::SecretScript => return add(&[&["EVAL", SCRIPT, "0", &n], &keys[..]].concat()),
-            How::Plain if names.len() > 1 && names.iter().all(|&name| text(name).starts_with('s')) => {
+            How::Plain | How::Padded(_)
+                if names.len() > 1 && names.iter().all(|&name| text(name).starts_with('s')) =>
+            {
                 let pairs: Vec<&str> = names.iter().flat_map(|&name| [text(name), &n]).collect();
                 return add(&[&["MSET"], &pairs[..]].concat());
             }
-            How::Plain => {}
+            How::Plain | How::Padded(_) => {}
             How::Block => add(&["MULTI"]),
             How::BlockIn(db) => {
                 add(&["MULTI"]);
@@ -168,7 +173,7 @@ impl Command {
                 (_, _) => add(&["ZADD", key, &n, "m"]),
             }
         }
-        if how != How::Plain {
+        if !matches!(how, How::Plain | How::Padded(_)) {
             add(&["EXEC"]);
         }
     }

@@ -32,6 +32,10 @@ pub struct Round {
     /// Writes among the commands of clients, in percent.
     pub writes: usize,
     pub trouble: Trouble,
+    /// The mean pause of a client that writes past the proxies.
+    pub pause: Duration,
+    /// Large requests and replies go beside the lane.
+    pub bulk: bool,
     /// The proxies' `max_staleness`.
     pub staleness: Duration,
     pub rules: Rules,
@@ -43,7 +47,7 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// Commands answered.
     pub commands: usize,
-    /// Numbers of the proxies' INFO, added up.
+    /// What happened in the proxies, by name.
     pub counts: BTreeMap<&'static str, u64>,
     /// Error replies by their first word.
     pub errors: BTreeMap<String, usize>,
@@ -51,13 +55,36 @@ pub struct Outcome {
     pub troubles: usize,
 }
 
-/// Fields of INFO whose sums say what happened.
-pub const COUNTS: [&str; 4] = ["l1_hits", "l1_misses", "l1_coalesced", "l1_bypasses"];
+/// What happened in a proxy, by name.
+fn counts(proxy: &Proxy) -> Vec<(&'static str, u64)> {
+    let info = |field| proxy.info(field).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let shared = proxy.shared();
+    let near = shared.upstream.as_ref().expect("there is one").node.lane.l1().counters();
+    vec![
+        ("hits", info("l1_hits")),
+        ("misses", info("l1_misses")),
+        ("joins", info("l1_coalesced")),
+        ("bypasses", info("l1_bypasses")),
+        ("waits for freshness", shared.stats.l1.staleness_waits.get()),
+        ("stored", near.stores),
+        ("not stored", near.not_stored),
+        ("flights detached", near.fills_detached),
+        ("removed by pushes", near.invalidations),
+        ("removed by writes", near.write_removals),
+        ("epochs", near.epochs),
+        ("expired", near.expirations),
+        ("fences", shared.stats.lane.fences.get()),
+        ("lanes lost", shared.stats.lane.disconnects.get()),
+        ("reads repeated", shared.stats.lane.read_retries.get()),
+    ]
+}
 
 /// Clients of one thread, whose requests are in flight together.
 const CLIENTS: usize = 3;
 /// Threads of clients for each proxy.
 const THREADS: usize = 2;
+/// Digits of a version that is large enough to go beside the lane.
+const LARGE: usize = 17_000;
 /// The longest that a round may take, whatever is missing.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -114,6 +141,7 @@ pub fn play(round: Round) -> Outcome {
         ("upstream.reconnect_min", "1ms"),
         ("upstream.reconnect_max", "5ms"),
         ("cache.max_staleness", staleness.as_str()),
+        ("upstream.bulk_threshold", if round.bulk { "16kb" } else { "1mb" }),
         ("cache.admission", if round.seed % 2 == 0 { "always" } else { "frequency" }),
     ];
     let proxies: Vec<Proxy> = links.iter().map(|link| start(link.addr(), &options, round.rules)).collect();
@@ -175,9 +203,8 @@ fn outcome(world: &World, feed: &Feed, proxies: &[Proxy]) -> Outcome {
     for (number, proxy) in proxies.iter().enumerate() {
         let log = std::mem::take(&mut *world.logs[number].lock().unwrap());
         outcome.violations.extend(violations(&feed.history(), log, &ages));
-        for field in COUNTS {
-            let count = proxy.info(field).and_then(|text| text.parse().ok()).unwrap_or(0);
-            *outcome.counts.entry(field).or_default() += count;
+        for (name, count) in counts(proxy) {
+            *outcome.counts.entry(name).or_default() += count;
         }
     }
     outcome
@@ -233,6 +260,10 @@ fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
 }
 
 fn pipeline(world: &World, rng: &mut Rng, client: &mut Client) {
+    // Most only look up a thing or two.
+    if rng.chance(60) {
+        return (0..1 + rng.below(3)).for_each(|_| client.put(reading(rng)));
+    }
     let longest = if rng.chance(30) { 60 } else { 8 };
     let len = 1 + rng.below(longest);
     for _ in 0..len {
@@ -282,6 +313,8 @@ fn write(world: &World, rng: &mut Rng) -> Command {
         names
     };
     match rng.below(200) {
+        0..=29 if world.round.bulk => Command::Write(How::Padded(LARGE), vec![name(rng)], version, None),
+        0..=4 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),
         125..=139 => Command::Write(How::Plain, vec![0, 1], version, None),
@@ -322,7 +355,7 @@ fn foreign_writer(world: &World, thread: usize) {
         client.flush().unwrap();
         client.hear_all().unwrap();
         world.settle(&mut client, None);
-        thread::sleep(Duration::from_micros(rng.below(4000) as u64));
+        thread::sleep(Duration::from_micros(rng.below(2 * world.round.pause.as_micros() as usize) as u64));
     }
 }
 
@@ -340,7 +373,7 @@ fn herald(world: &World) {
         client.flush().unwrap();
         client.hear_all().unwrap();
         world.settle(&mut client, None);
-        thread::sleep(Duration::from_micros(rng.below(3000) as u64));
+        thread::sleep(Duration::from_micros(rng.below(2 * world.round.pause.as_micros() as usize) as u64));
     }
     // Those who wait for the queue go home.
     for _ in 0..world.round.proxies {

@@ -9,26 +9,52 @@ use super::mix::{Outcome, Round, play};
 use super::trouble::Trouble;
 
 /// Commands of all rounds together, unless NEARCACHE_CONSISTENCY_READS asks for more.
-const COMMANDS: usize = 600_000;
+const COMMANDS: usize = 480_000;
 
 /// Words with which an error may begin when connections are lost.
 const EXPECTED: [&str; 3] = ["ERR", "UNCERTAIN", "MASTERDOWN"];
 
+/// The rounds of these seeds: each kind in turn.
 fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {
-    let kinds = [
-        (1, 4, Trouble::None, 1000),
-        (1, 15, Trouble::Slow, 100),
-        (2, 4, Trouble::Losses, 1000),
-        (1, 1, Trouble::Losses, 100),
-    ];
+    let ms = Duration::from_millis;
     let round = |(n, &seed): (usize, &u64)| {
-        let (proxies, writes, trouble, staleness) = kinds[n % kinds.len()];
-        let staleness = Duration::from_millis(staleness);
-        let commands = commands / seeds.len() / proxies;
-        Round { seed, proxies, commands, writes, trouble, staleness, rules: Rules::ALL }
+        let base = Round {
+            seed,
+            proxies: 1,
+            commands: commands / seeds.len(),
+            writes: 2,
+            trouble: Trouble::None,
+            pause: ms(10),
+            bulk: false,
+            staleness: ms(1000),
+            rules: Rules::ALL,
+        };
+        match n % 4 {
+            0 => Round { writes: 5, pause: ms(3), ..base },
+            1 => Round { writes: 15, trouble: Trouble::Slow, staleness: ms(50), ..base },
+            2 => Round { proxies: 2, commands: base.commands / 2, trouble: Trouble::Losses, ..base },
+            _ => Round { trouble: Trouble::Losses, bulk: true, staleness: ms(100), ..base },
+        }
     };
     seeds.iter().enumerate().map(round).collect()
 }
+
+/// What must have happened, in all rounds together, for the test to mean anything: a tenth of what is usual.
+const AT_LEAST: &[(&str, u64)] = &[
+    ("hits", 8_000),
+    ("joins", 250),
+    ("stored", 20_000),
+    ("not stored", 4_000),
+    ("flights detached", 3_000),
+    ("removed by pushes", 7_000),
+    ("removed by writes", 6_000),
+    ("expired", 8),
+    ("epochs", 150),
+    ("fences", 150),
+    ("waits for freshness", 1),
+    ("lanes lost", 10),
+    ("reads repeated", 50),
+];
 
 #[test]
 fn clients_cannot_tell_the_proxy_from_one_redis() {
@@ -52,10 +78,11 @@ fn clients_cannot_tell_the_proxy_from_one_redis() {
     let unexpected: BTreeMap<_, _> =
         all.errors.iter().filter(|(word, _)| !EXPECTED.contains(&word.as_str())).collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
-    assert!(all.commands > COMMANDS / 2, "only {} commands", all.commands);
     assert!(all.troubles > 100, "only {} disturbances", all.troubles);
-    assert!(all.counts["l1_hits"] > 10_000, "{:?}", all.counts);
-    assert!(all.counts["l1_coalesced"] > 500, "{:?}", all.counts);
+    for (name, least) in AT_LEAST {
+        assert!(all.counts[name] >= *least, "{name}: {:#?}", all.counts);
+    }
+    println!("{:#?}", all.counts);
 }
 
 fn add(all: &mut Outcome, one: Outcome) {
@@ -63,4 +90,33 @@ fn add(all: &mut Outcome, one: Outcome) {
     all.troubles += one.troubles;
     one.counts.into_iter().for_each(|(field, count)| *all.counts.entry(field).or_default() += count);
     one.errors.into_iter().for_each(|(word, count)| *all.errors.entry(word).or_default() += count);
+}
+
+#[test]
+fn random_load_notices_when_rules_are_missing() {
+    let all = Rules::ALL;
+    let without = [
+        Rules { push_removes: false, ..all },
+        Rules { push_detaches: false, ..all },
+        Rules { epochs: false, ..all },
+        Rules { ttl_agrees: false, ..all },
+        Rules { ttl_limits: false, ..all },
+        Rules { from_send_time: false, ..all },
+        Rules { write_removes: false, write_ends: false, ..all },
+        Rules { write_detaches: false, write_ends: false, ..all },
+        Rules { pending: false, write_ends: false, ..all },
+        Rules { join_order: false, ..all },
+        Rules { parking: false, ..all },
+        Rules { own_epochs: false, ..all },
+        Rules { withhold: false, ..all },
+        Rules { parked_first: false, ..all },
+        Rules { fences: false, ..all },
+        Rules { staleness: false, ..all },
+    ];
+    for rules in without {
+        for round in rounds(&[11, 12, 13, 14], 120_000) {
+            let outcome = play(Round { rules, ..round });
+            println!("{rules:?} {} violations {:?}", outcome.violations.len(), outcome.violations.first());
+        }
+    }
 }
