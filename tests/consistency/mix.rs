@@ -2,6 +2,7 @@
 //! message and queue, and trouble meanwhile.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -247,7 +248,7 @@ fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
         }
         for client in &mut clients {
             let left = rng.below(400) == 0; // in the middle of its replies
-            let lost = !left && client.hear_all().expect("the proxy is always there");
+            let lost = !left && hear_all(world, client);
             if left || lost {
                 client.reconnect(addr, rng.chance(50));
             }
@@ -257,6 +258,19 @@ fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
         }
     }
     clients.iter_mut().for_each(|client| world.settle(client, Some(proxy)));
+}
+
+/// Hears all that is owed; true if the client has to connect again: its place is in doubt, or it was put out
+/// in the middle of a large reply whose rest was lost beside the lane.
+fn hear_all(world: &World, client: &mut Client) -> bool {
+    match client.hear_all() {
+        Ok(lost) => lost,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && world.round.bulk => {
+            *client.errors.entry("CLOSED".into()).or_default() += 1;
+            true
+        }
+        Err(error) => panic!("client {}: {error}", client.id),
+    }
 }
 
 fn pipeline(world: &World, rng: &mut Rng, client: &mut Client) {
@@ -400,7 +414,9 @@ fn listener(world: &World, proxy: usize, addr: SocketAddr) {
             Ok(()) => {
                 (0..12).for_each(|_| reader.put(Command::get(string(&mut rng))));
                 reader.flush().unwrap();
-                reader.hear_all().unwrap();
+                if hear_all(world, &mut reader) {
+                    reader.reconnect(addr, false);
+                }
             }
             Err(error) if is_late(&error) => {}
             Err(error) => panic!("subscriber: {error}"),
@@ -419,7 +435,9 @@ fn popper(world: &World, proxy: usize, addr: SocketAddr) {
         if !reply.is_null() {
             (0..12).for_each(|_| client.put(Command::get(string(&mut rng))));
             client.flush().unwrap();
-            client.hear_all().unwrap();
+            if hear_all(world, &mut client) {
+                client.reconnect(addr, proxy == 0);
+            }
         }
         world.settle(&mut client, Some(proxy));
     }

@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 const COMMANDS: usize = 480_000;
 
 /// Words with which an error may begin when connections are lost.
-const EXPECTED: [&str; 3] = ["ERR", "UNCERTAIN", "MASTERDOWN"];
+const EXPECTED: [&str; 4] = ["ERR", "UNCERTAIN", "MASTERDOWN", "CLOSED"];
 
 /// The rounds of these seeds: each kind in turn.
 fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {
@@ -92,31 +92,21 @@ fn add(all: &mut Outcome, one: Outcome) {
     one.errors.into_iter().for_each(|(word, count)| *all.errors.entry(word).or_default() += count);
 }
 
+/// What schedules show one by one, load shows as well where it does not take a rare moment.
 #[test]
-fn random_load_notices_when_rules_are_missing() {
+fn random_load_notices_that_a_rule_is_missing() {
     let all = Rules::ALL;
     let without = [
         Rules { push_removes: false, ..all },
-        Rules { push_detaches: false, ..all },
         Rules { epochs: false, ..all },
-        Rules { ttl_agrees: false, ..all },
-        Rules { ttl_limits: false, ..all },
-        Rules { from_send_time: false, ..all },
-        Rules { write_removes: false, write_ends: false, ..all },
-        Rules { write_detaches: false, write_ends: false, ..all },
-        Rules { pending: false, write_ends: false, ..all },
         Rules { join_order: false, ..all },
         Rules { parking: false, ..all },
-        Rules { own_epochs: false, ..all },
-        Rules { withhold: false, ..all },
         Rules { parked_first: false, ..all },
         Rules { fences: false, ..all },
-        Rules { staleness: false, ..all },
     ];
     for rules in without {
-        for round in rounds(&[11, 12, 13, 14], 120_000) {
-            let outcome = play(Round { rules, ..round });
-            println!("{rules:?} {} violations {:?}", outcome.violations.len(), outcome.violations.first());
-        }
+        let mut some = rounds(&[11, 12, 13, 14], 40_000).into_iter();
+        let found = some.any(|round| !play(Round { rules, ..round }).violations.is_empty());
+        assert!(found, "{rules:?}");
     }
 }

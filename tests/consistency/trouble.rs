@@ -46,27 +46,27 @@ fn slow(world: &World, rng: &mut Rng, link: &Link) {
     let call = |words: &[&str]| {
         world.redis.client().call(words).unwrap();
     };
-    match rng.below(8) {
+    match rng.below(10) {
         0..=1 => link.clear(),
-        2..=3 => link.set(slivers(rng), slivers(rng)),
-        4 => {
+        2..=5 => link.set(slivers(rng), slivers(rng)),
+        6 => {
             // The replies stall, and the connection looks well.
             link.set(Weather::default(), Weather { hold: true, ..Weather::default() });
             thread::sleep(pause);
             link.clear();
         }
-        5 => {
+        7 => {
             world.redis.pause();
             thread::sleep(pause);
             world.redis.resume();
         }
-        6 => call(&["CLIENT", "PAUSE", &pause.as_millis().to_string(), "ALL"]),
+        8 => call(&["CLIENT", "PAUSE", &pause.as_millis().to_string(), "ALL"]),
         _ => call(&["EVAL", SLOW, "0", &pause.as_micros().to_string()]),
     }
 }
 
 fn slivers(rng: &mut Rng) -> Weather {
-    let (slice, delay) = *rng.pick(&[(0, 0), (0, 300), (13, 0), (200, 0), (1000, 100)]);
+    let (slice, delay) = *rng.pick(&[(0, 0), (0, 300), (13, 10), (40, 10), (100, 10), (1000, 100)]);
     Weather { slice, delay: Duration::from_micros(delay), ..Weather::default() }
 }
 
