@@ -74,12 +74,16 @@ impl Wire {
         }
     }
 
-    /// Reads one reply; an error reply is an error.
+    /// Reads one reply; an error reply is an error. Pushes are no replies: once tracking is on, a FLUSHALL
+    /// may bring one in the middle of the handshake, and taking it for a reply would shift all that follow.
     pub async fn receive(&mut self) -> Result<Reply, WireError> {
-        let raw = self.receive_raw().await?;
-        match raw.first() {
-            Some(b'-') => Err(WireError::Refused(line(&raw))),
-            _ => Ok(Reply(raw)),
+        loop {
+            let raw = self.receive_raw().await?;
+            match raw.first() {
+                Some(b'>') => {}
+                Some(b'-') => return Err(WireError::Refused(line(&raw))),
+                _ => return Ok(Reply(raw)),
+            }
         }
     }
 

@@ -106,6 +106,22 @@ fn pushes_are_no_part_of_replies_wherever_they_stand() {
 }
 
 #[test]
+fn a_push_within_the_handshake_is_no_reply() {
+    // Somebody says FLUSHALL as soon as tracking is on.
+    let fake = FakeUpstream::start(|_, request| match request[0].as_slice() {
+        b"CLIENT" if request[1] == b"TRACKING" => {
+            Answer::Bytes(b"+OK\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n".to_vec())
+        }
+        b"GET" => Answer::Bytes(b"$1\r\nv\r\n".to_vec()),
+        _ => Answer::Bytes(handshake(request)),
+    });
+    let proxy = Proxy::behind(fake.addr(), &[]);
+    let mut client = proxy.client();
+    assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"$1\r\nv\r\n");
+    assert_eq!(client.call_raw(&["SET", "k", "v"]).unwrap(), b"+OK\r\n");
+}
+
+#[test]
 fn a_reply_cut_off_anywhere_is_read_again() {
     const REPLY: &[u8] = b"*3\r\n$3\r\nabc\r\n:12\r\n*1\r\n_\r\n";
     use std::sync::atomic::{AtomicUsize, Ordering};
