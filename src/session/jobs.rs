@@ -89,10 +89,11 @@ impl Session {
         if pinned.cause == Cause::Wait {
             // WAIT asks about the last command of its own connection: one that has done nothing would
             // be answered at once.
-            self.send_pinned(pinned, PING).await?;
+            self.send_pinned(pinned, &[PING, raw].concat()).await?;
             self.skip_reply(pinned).await?;
+        } else {
+            self.send_pinned(pinned, raw).await?;
         }
-        self.send_pinned(pinned, raw).await?;
         self.relay(pinned, self.reply_timeout(pinned.cause)).await
     }
 

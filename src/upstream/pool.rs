@@ -81,7 +81,20 @@ pub struct Pinned {
     pub id: i64,
     /// What it was taken for.
     pub cause: Cause,
+    /// Whether its last reply is awaited.
+    pub ending: Ending,
     permit: Permit,
+}
+
+/// How a wait is ended whose client has said its last word. Such a connection serves nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is not.
+    No,
+    /// By so many CLIENT UNBLOCKs, sent on the lane.
+    Asked(u32),
+    /// By closing our sending side.
+    Shut,
 }
 
 /// One use of a quota.
@@ -122,7 +135,7 @@ impl Pool {
                 (wire, id, 0)
             }
         };
-        let mut pinned = Pinned { wire, proto, db: at, id, cause, permit };
+        let mut pinned = Pinned { wire, proto, db: at, id, cause, ending: Ending::No, permit };
         if pinned.db != db {
             pinned.select(db).await?;
         }
@@ -133,9 +146,12 @@ impl Pool {
     /// unknown command may have changed is undone by RESET before the next use.
     pub fn release(&self, pinned: Pinned) {
         let unknown = pinned.cause == Cause::Unknown;
-        let Pinned { wire, proto, db, id, permit, .. } = pinned;
+        let Pinned { wire, proto, db, id, permit, ending, .. } = pinned;
         let mut idle = self.idle.lock();
-        if wire.read.is_empty() && idle.iter().filter(|other| other.proto == proto).count() < MAX_IDLE {
+        if ending == Ending::No
+            && wire.read.is_empty()
+            && idle.iter().filter(|other| other.proto == proto).count() < MAX_IDLE
+        {
             idle.push(Idle { wire, unknown, proto, db, id });
             self.stats.pinned.idle.set(idle.len() as u64);
         }
