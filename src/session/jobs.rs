@@ -2,10 +2,12 @@
 //! Everything owed to the client has been answered when a job begins.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWrite;
 
 use super::core::Core;
 use super::dispatch::Job;
@@ -15,7 +17,7 @@ use super::{End, Session};
 use crate::command::{self, Class, Lookup};
 use crate::resp::{Args, Proto, Shape};
 use crate::stats::{Served, UNLISTED};
-use crate::upstream::{Cause, Loss, Pinned, PoolError};
+use crate::upstream::{Cause, Ending, Loss, Pinned, PoolError, WireError};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
@@ -323,23 +325,69 @@ impl Session {
             }
         };
         while let Some(part) = self.next_part() {
-            match self.send_pinned(&mut pinned, &part.bytes).await {
-                Ok(()) if part.last => return self.finish_stream(pinned, command).await,
-                Ok(()) => self.read_part().await?,
+            match self.send_part(&mut pinned, &part.bytes).await {
+                Ok(Sent::All) if part.last => return self.finish_stream(pinned, command).await,
+                Ok(Sent::All) => self.read_part().await?,
+                Ok(Sent::Answered) => {
+                    tracing::debug!("a request was refused before it was complete");
+                    // Redis reads no more on this connection.
+                    pinned.ending = Ending::Shut;
+                    self.swallow_rest(part.last).await?;
+                    return self.finish_stream(pinned, command).await;
+                }
                 Err(broken) if part.last => return self.broken(pinned, broken, command),
                 Err(Broken::Session(end)) => return Err(end),
                 Err(Broken::Upstream(error)) => {
-                    // Half a request is never executed. The other half must not be taken for commands.
+                    // Half a request is never executed.
                     tracing::debug!(%error, "connection lost within a request");
                     drop(pinned);
-                    self.read_part().await?;
-                    self.swallow_request().await?;
+                    self.swallow_rest(part.last).await?;
                     self.core.refuse(command, Loss::NotSent.message().as_bytes());
                     return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Writes a part of a request. An answer before the end of the request can only be an error, behind which
+    /// Redis closes the connection.
+    async fn send_part(&mut self, pinned: &mut Pinned, bytes: &[u8]) -> Result<Sent, Broken> {
+        let mut written = 0;
+        let mut refused = None;
+        let write = poll_fn(|cx| -> Poll<Result<Sent, Broken>> {
+            while written < bytes.len() && refused.is_none() {
+                match Pin::new(&mut pinned.wire.stream).poll_write(cx, &bytes[written..]) {
+                    Poll::Ready(Ok(0)) => refused = Some(WireError::Closed),
+                    Poll::Ready(Ok(n)) => written += n,
+                    Poll::Ready(Err(error)) => refused = Some(error.into()),
+                    Poll::Pending => {
+                        return Poll::Ready(match ready!(pinned.wire.poll_fill(cx))? {
+                            0 => Err(WireError::Closed.into()),
+                            _ => Ok(Sent::Answered),
+                        });
+                    }
+                }
+            }
+            if refused.is_some() {
+                // What it said before it closed has arrived, too.
+                let answer = ready!(pinned.wire.poll_fill(cx));
+                let error = refused.take().unwrap_or(WireError::Closed);
+                return Poll::Ready(if matches!(answer, Ok(1..)) {
+                    Ok(Sent::Answered)
+                } else {
+                    Err(error.into())
+                });
+            }
+            ready!(Pin::new(&mut pinned.wire.stream).poll_flush(cx))?;
+            Poll::Ready(Ok(Sent::All))
+        });
+        let timeout = tokio::time::timeout(self.upstream_patience(), write);
+        let sent = timeout.await.unwrap_or(Err(Broken::Upstream(WireError::Closed)))?;
+        match (sent, pinned.wire.read.first()) {
+            (Sent::Answered, Some(b'-')) | (Sent::All, _) => Ok(sent),
+            (Sent::Answered, _) => Err(Broken::Upstream(WireError::Closed)),
+        }
     }
 
     async fn finish_stream(&mut self, mut pinned: Pinned, command: u16) -> Result<(), End> {
@@ -351,6 +399,15 @@ impl Session {
             }
             Err(broken) => self.broken(pinned, broken, command),
         }
+    }
+
+    /// Reads what is left of a request of which this part was not the last: it must not be taken for commands.
+    async fn swallow_rest(&mut self, last: bool) -> Result<(), End> {
+        if last {
+            return Ok(());
+        }
+        self.read_part().await?;
+        self.swallow_request().await
     }
 
     /// Reads the rest of a request that cannot be sent, without keeping it.
@@ -393,6 +450,14 @@ impl Session {
         self.look_after_client()?;
         if self.eof || self.core.closing { Err(End::Left) } else { Ok(()) }
     }
+}
+
+/// How far a part of a request came.
+#[derive(Clone, Copy)]
+enum Sent {
+    All,
+    /// The upstream has answered already: it refused the request.
+    Answered,
 }
 
 /// A piece of a large request.
