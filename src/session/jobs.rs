@@ -1,23 +1,19 @@
-//! What takes time: requests on a connection of the client's own, WATCH, MONITOR, large requests.
+//! What takes time: requests on a connection of the client's own, WATCH, MONITOR.
 //! Everything owed to the client has been answered when a job begins.
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncWrite;
+use bytes::Bytes;
 
-use super::core::Core;
 use super::dispatch::Job;
 use super::pinned::Broken;
 use super::transaction::{Block, Transaction};
 use super::{End, Session};
-use crate::command::{self, Class, Lookup};
-use crate::resp::{Args, Proto, Shape};
+use crate::command;
+use crate::resp::{Proto, Shape};
 use crate::stats::{Served, UNLISTED};
-use crate::upstream::{Cause, Ending, Loss, Pinned, PoolError, WireError};
+use crate::upstream::{Cause, Loss, Pinned, PoolError};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
@@ -39,7 +35,7 @@ impl Session {
         }
     }
 
-    async fn acquire(&mut self, cause: Cause) -> Result<Pinned, PoolError> {
+    pub(super) async fn acquire(&mut self, cause: Cause) -> Result<Pinned, PoolError> {
         let Some(upstream) = &self.core.shared.upstream else {
             return Err(PoolError::Select("ERR nearcache: no upstream is configured".into()));
         };
@@ -100,7 +96,7 @@ impl Session {
     }
 
     /// How long the upstream may be silent; what waits by design may wait for ever.
-    fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
+    pub(super) fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
         match cause {
             Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown => None,
             _ => self.core.settings.upstream.as_ref().map(|upstream| upstream.reply_timeout),
@@ -119,7 +115,7 @@ impl Session {
         *client.blocked_on.lock() = on;
     }
 
-    fn count_pinned(&mut self, command: u16, failed: bool) {
+    pub(super) fn count_pinned(&mut self, command: u16, failed: bool) {
         let elapsed = self.core.shared.clock.now().saturating_sub(self.core.now);
         self.core.recorder.command(command, Served::Pinned, Duration::from_nanos(elapsed));
         if failed {
@@ -128,7 +124,7 @@ impl Session {
     }
 
     /// No connection, so nothing was sent.
-    fn refuse_job(&mut self, command: u16, error: &PoolError) -> Result<(), End> {
+    pub(super) fn refuse_job(&mut self, command: u16, error: &PoolError) -> Result<(), End> {
         let text = error.to_string().replace(['\r', '\n'], " ");
         self.core.refuse(command, text.as_bytes());
         Ok(())
@@ -136,7 +132,7 @@ impl Session {
 
     /// The connection broke after the request was sent. If part of the reply has been passed on, the
     /// client cannot be told in any other way than by ending its connection.
-    fn broken(&mut self, pinned: Pinned, broken: Broken, command: u16) -> Result<(), End> {
+    pub(super) fn broken(&mut self, pinned: Pinned, broken: Broken, command: u16) -> Result<(), End> {
         pinned.abandon();
         match broken {
             Broken::Session(end) => Err(end),
@@ -305,189 +301,6 @@ impl Session {
     fn count_monitor(&mut self, command: u16) {
         if !self.core.client.flags.lock().monitor {
             self.count_pinned(command, false);
-        }
-    }
-
-    // === large requests ===
-
-    /// Passes a large request on as it comes, over a connection of its own, and its reply back.
-    pub(super) async fn stream_request(&mut self) -> Result<(), End> {
-        let command = match command::lookup(&self.parser.args(&self.read)) {
-            Lookup::Known(command) => command.id,
-            _ => UNLISTED,
-        };
-        self.parser.begin_stream();
-        let mut pinned = match self.acquire(Cause::Bulk).await {
-            Ok(pinned) => pinned,
-            Err(error) => {
-                self.swallow_request().await?;
-                return self.refuse_job(command, &error);
-            }
-        };
-        while let Some(part) = self.next_part() {
-            match self.send_part(&mut pinned, &part.bytes).await {
-                Ok(Sent::All) if part.last => return self.finish_stream(pinned, command).await,
-                Ok(Sent::All) => self.read_part().await?,
-                Ok(Sent::Answered) => {
-                    tracing::debug!("a request was refused before it was complete");
-                    // Redis reads no more on this connection.
-                    pinned.ending = Ending::Shut;
-                    self.swallow_rest(part.last).await?;
-                    return self.finish_stream(pinned, command).await;
-                }
-                Err(broken) if part.last => return self.broken(pinned, broken, command),
-                Err(Broken::Session(end)) => return Err(end),
-                Err(Broken::Upstream(error)) => {
-                    // Half a request is never executed.
-                    tracing::debug!(%error, "connection lost within a request");
-                    drop(pinned);
-                    self.swallow_rest(part.last).await?;
-                    self.core.refuse(command, Loss::NotSent.message().as_bytes());
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a part of a request. An answer before the end of the request can only be an error, behind which
-    /// Redis closes the connection.
-    async fn send_part(&mut self, pinned: &mut Pinned, bytes: &[u8]) -> Result<Sent, Broken> {
-        let mut written = 0;
-        let mut refused = None;
-        let write = poll_fn(|cx| -> Poll<Result<Sent, Broken>> {
-            while written < bytes.len() && refused.is_none() {
-                match Pin::new(&mut pinned.wire.stream).poll_write(cx, &bytes[written..]) {
-                    Poll::Ready(Ok(0)) => refused = Some(WireError::Closed),
-                    Poll::Ready(Ok(n)) => written += n,
-                    Poll::Ready(Err(error)) => refused = Some(error.into()),
-                    Poll::Pending => {
-                        return Poll::Ready(match ready!(pinned.wire.poll_fill(cx))? {
-                            0 => Err(WireError::Closed.into()),
-                            _ => Ok(Sent::Answered),
-                        });
-                    }
-                }
-            }
-            if refused.is_some() {
-                // What it said before it closed has arrived, too.
-                let answer = ready!(pinned.wire.poll_fill(cx));
-                let error = refused.take().unwrap_or(WireError::Closed);
-                return Poll::Ready(if matches!(answer, Ok(1..)) {
-                    Ok(Sent::Answered)
-                } else {
-                    Err(error.into())
-                });
-            }
-            ready!(Pin::new(&mut pinned.wire.stream).poll_flush(cx))?;
-            Poll::Ready(Ok(Sent::All))
-        });
-        let timeout = tokio::time::timeout(self.upstream_patience(), write);
-        let sent = timeout.await.unwrap_or(Err(Broken::Upstream(WireError::Closed)))?;
-        match (sent, pinned.wire.read.first()) {
-            (Sent::Answered, Some(b'-')) | (Sent::All, _) => Ok(sent),
-            (Sent::Answered, _) => Err(Broken::Upstream(WireError::Closed)),
-        }
-    }
-
-    async fn finish_stream(&mut self, mut pinned: Pinned, command: u16) -> Result<(), End> {
-        match self.relay(&mut pinned, self.reply_timeout(Cause::Bulk)).await {
-            Ok(failed) => {
-                self.count_pinned(command, failed);
-                pinned.release();
-                Ok(())
-            }
-            Err(broken) => self.broken(pinned, broken, command),
-        }
-    }
-
-    /// Reads what is left of a request of which this part was not the last: it must not be taken for commands.
-    async fn swallow_rest(&mut self, last: bool) -> Result<(), End> {
-        if last {
-            return Ok(());
-        }
-        self.read_part().await?;
-        self.swallow_request().await
-    }
-
-    /// Reads the rest of a request that cannot be sent, without keeping it.
-    async fn swallow_request(&mut self) -> Result<(), End> {
-        while let Some(part) = self.next_part()
-            && !part.last
-        {
-            self.read_part().await?;
-        }
-        Ok(())
-    }
-
-    /// What has been read of the large request. None if it is malformed: the client has been told so,
-    /// and is closed.
-    fn next_part(&mut self) -> Option<Part> {
-        match self.parser.stream(&self.read) {
-            Ok(streamed) => Some(Part { bytes: self.read.split_to(streamed.consumed), last: streamed.done }),
-            Err(error) => {
-                self.core.shared.stats.clients.protocol_errors.inc();
-                error.write_reply(&mut self.core.out.tail);
-                self.core.closing = true;
-                self.read.clear();
-                None
-            }
-        }
-    }
-
-    /// Reads more of the large request, and does what others want of the session meanwhile.
-    async fn read_part(&mut self) -> Result<(), End> {
-        let before = self.read.len();
-        poll_fn(|cx| -> Poll<Result<(), End>> {
-            self.poll_client(cx)?;
-            let more = self.read.len() > before || self.eof;
-            if more || self.core.client.inbox.poll_ready(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            Poll::Pending
-        })
-        .await?;
-        self.look_after_client()?;
-        if self.eof || self.core.closing { Err(End::Left) } else { Ok(()) }
-    }
-}
-
-/// How far a part of a request came.
-#[derive(Clone, Copy)]
-enum Sent {
-    All,
-    /// The upstream has answered already: it refused the request.
-    Answered,
-}
-
-/// A piece of a large request.
-struct Part {
-    bytes: BytesMut,
-    /// The request is complete with it.
-    last: bool,
-}
-
-impl Core {
-    /// Whether a large request may be streamed, going by the arguments that are there.
-    pub(super) fn may_stream(&self, args: &Args<'_>) -> bool {
-        if self.upstream().is_none() || !self.authenticated || self.transaction.is_some() || args.is_empty() {
-            return false;
-        }
-        if self.proto == Proto::Resp2 && !self.topics.is_empty() {
-            return false;
-        }
-        match command::lookup(args) {
-            // Its reply is changed: receivers of ours are counted one by one.
-            Lookup::Known(command) if matches!(command.name, "publish" | "spublish") => false,
-            Lookup::Known(command) => match command.class {
-                Class::Cached | Class::Lane | Class::Admin | Class::Pinned => {
-                    command.subcommands().is_empty()
-                }
-                Class::Local => matches!(command.name, "ping" | "echo"),
-                _ => false,
-            },
-            Lookup::UnknownCommand => true,
-            Lookup::UnknownSubcommand(_) => false,
         }
     }
 }

@@ -22,6 +22,7 @@ mod help;
 mod info;
 mod jobs;
 mod large_keys;
+mod large_requests;
 mod local;
 mod lookup;
 mod output;
