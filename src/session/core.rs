@@ -311,7 +311,7 @@ impl Core {
         let inbox = Arc::clone(&self.client.inbox);
         let (to, moves_db) = match &request.owed {
             Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
-            Owed::Exec(block) => (To::Session(inbox), block.needs_care()),
+            Owed::Exec(block) => (To::Session(inbox), block.changes_session()),
             _ => (To::Session(inbox), false),
         };
         let Some(slot) = self.slots.get_mut(seq) else { return };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::core::{Core, Mute, Request};
 use super::shared::Upstream;
 use super::slots::Owed;
-use super::transaction::{Block, MAX_QUEUED, Transaction};
+use super::transaction::{Block, MAX_QUEUED, Queued, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
 use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
@@ -275,6 +275,11 @@ impl Core {
         if pinned && !self.slots.is_empty() {
             return Flow::Wait;
         }
+        let flux = self.count_in_block();
+        let waited = std::mem::take(&mut self.settled);
+        if let (Some(number), false) = (flux, waited) {
+            return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
+        }
         let transaction = self.transaction.take().unwrap_or_default();
         if pinned {
             return Flow::Job(Job::Exec(Box::new(transaction)));
@@ -284,11 +289,27 @@ impl Core {
         let block = Box::new(Block { queued: transaction.queued });
         // What comes behind depends on the database that the block ends in, and on what of it is
         // executed here when its reply comes.
-        self.barrier |= block.needs_care();
+        self.barrier |= block.changes_session();
         let owed = Owed::Exec(block);
         let request = Request::new(command.id, &bytes, owed, Served::Forwarded, Retry::Never);
         self.send(Request { swallow, change, ..request });
         Flow::Next
+    }
+
+    /// What is owed for the counts of subscribers in the block, and what to wait for first.
+    fn count_in_block(&mut self) -> Option<u64> {
+        let mut transaction = self.transaction.take()?;
+        let mut last = None;
+        for queued in &mut transaction.queued {
+            if let Queued::Counted(args, owed) = queued
+                && let Lookup::Known(command) = command::lookup(&args.args())
+            {
+                let (counted, flux) = self.counted(command, args.args());
+                (*owed, last) = (counted, last.max(flux));
+            }
+        }
+        self.transaction = Some(transaction);
+        last
     }
 
     fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
@@ -304,6 +325,9 @@ impl Core {
         }
         match class {
             Class::Denied if denied => return self.route(command, args, raw),
+            // Refused in EXEC's reply, by Redis too.
+            Class::PubSub if command.name == "ssubscribe" => transaction.push_local(&args),
+            Class::Pinned if command.name == "monitor" => transaction.push_local(&args),
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
@@ -314,11 +338,15 @@ impl Core {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),
                 },
-                "hello" | "auth" | "client|reply" | "client|tracking" | "client|caching" | "client|pause"
-                | "client|kill" | "client|unblock" => return self.not_in_transaction(command),
+                // Whether somebody is blocked is for the upstream to say, and by then EXEC has been answered.
+                "client|unblock" => return self.not_in_transaction(command),
                 _ => transaction.push_local(&args),
             },
-            Class::Pinned if command.name == "monitor" => return self.not_in_transaction(command),
+            _ if counts_subscribers(command) => {
+                // The message itself is not kept twice.
+                let parts = if command.name.ends_with("publish") { 2 } else { args.len() };
+                transaction.push_counted(raw, args.iter().take(parts).collect(), command.shape(&args));
+            }
             _ => {
                 let shape = command.shape(&args);
                 transaction.push(raw, shape, command.is_write());
@@ -389,6 +417,12 @@ impl Core {
 /// What a client that is subscribed may send in RESP2, where a reply could not be told from a message.
 fn allowed_while_subscribed(command: &Command) -> bool {
     command.class == Class::PubSub || matches!(command.name, "ping" | "quit" | "reset")
+}
+
+/// Whether the reply depends on who is subscribed.
+fn counts_subscribers(command: &Command) -> bool {
+    matches!(command.name, "publish" | "spublish")
+        || command.name.starts_with("pubsub|") && command.name != "pubsub|help"
 }
 
 /// What is executed at once even inside MULTI.
