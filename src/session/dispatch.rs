@@ -53,8 +53,6 @@ pub enum Job {
     Subscribe(Vec<Topic>),
     /// UNSUBSCRIBE and its kin.
     Unsubscribe(Family, Vec<Topic>),
-    /// MONITOR.
-    Monitor,
     /// A blocking command of this id that found nothing in memory.
     Blocked(Box<Blocked>, u16),
 }
@@ -72,7 +70,13 @@ impl Core {
         let flow = match command::lookup(&args) {
             Lookup::Known(command) => self.known(command, args, raw),
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
-            Lookup::UnknownCommand => self.unknown(args, raw),
+            Lookup::UnknownCommand => {
+                let flow = self.unknown(args, raw);
+                if self.feed.wanted && self.transaction.is_none() && matches!(flow, Flow::Job(_)) {
+                    self.show(args);
+                }
+                flow
+            }
         };
         if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
@@ -101,6 +105,9 @@ impl Core {
             ];
             return self.reject(command.id, &text.concat());
         }
+        if self.monitors && touches_keyspace(command) {
+            return self.reject(command.id, b"ERR Replica can't interact with the keyspace");
+        }
         if let Some(pause) = self.shared.clients.pause(self.now)
             && (pause.all || command.is_write() || command.name == "publish" || command.name == "exec")
         {
@@ -110,7 +117,27 @@ impl Core {
         if self.transaction.is_some() && !controls_transaction(command) {
             return self.queue(command, args, raw);
         }
+        if self.feed.wanted {
+            return self.route_and_show(command, args, raw);
+        }
         self.route(command, args, raw)
+    }
+
+    /// The same for somebody who monitors.
+    fn route_and_show(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let waits = |flow: &Flow| matches!(flow, Flow::Wait | Flow::Settle(_));
+        let before = self.feed.mark();
+        if command.name == "exec" {
+            self.show_queued();
+        }
+        let flow = self.route(command, args, raw);
+        if waits(&flow) {
+            self.feed.rewind(before);
+        } else {
+            self.show(args);
+            self.show_to_itself(before);
+        }
+        flow
     }
 
     /// The one place that says where each class goes.
@@ -129,7 +156,6 @@ impl Core {
             _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
             Class::PubSub => return self.subscription(command, args),
-            Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
             Class::Pinned => return self.pinned(cause(command), command.id, raw),
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => return self.read(command, args, raw),
@@ -327,7 +353,6 @@ impl Core {
             Class::Denied if denied => return self.route(command, args, raw),
             // Refused in EXEC's reply, by Redis too.
             Class::PubSub if command.name == "ssubscribe" => transaction.push_local(&args),
-            Class::Pinned if command.name == "monitor" => transaction.push_local(&args),
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
@@ -417,6 +442,12 @@ impl Core {
 /// What a client that is subscribed may send in RESP2, where a reply could not be told from a message.
 fn allowed_while_subscribed(command: &Command) -> bool {
     command.class == Class::PubSub || matches!(command.name, "ping" | "quit" | "reset")
+}
+
+/// What Redis does not do for those who monitor, whom it takes for replicas.
+fn touches_keyspace(command: &Command) -> bool {
+    let scripts = ["eval", "evalsha", "fcall", "publish", "spublish"];
+    command.flags.has(Flags::READONLY) || command.flags.has(Flags::WRITE) || scripts.contains(&command.name)
 }
 
 /// Whether the reply depends on who is subscribed.

@@ -164,7 +164,6 @@ impl Core {
             // They would change how the rest of EXEC's reply looks, or take locks that EXEC holds.
             "client|reply" | "config|set" => return self.not_in_transaction(command),
             _ if command.class == Class::Denied => return self.route(command, args, b""),
-            "monitor" => {}
             _ if !supported(engine, command) => return self.reject(command.id, missing(command)),
             _ => {}
         }

@@ -1,7 +1,6 @@
-//! What takes time: requests on a connection of the client's own, WATCH, MONITOR.
+//! What takes time: requests on a connection of the client's own, WATCH, EXEC.
 //! Everything owed to the client has been answered when a job begins.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +17,6 @@ use crate::upstream::{Cause, Loss, Pinned, PoolError};
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
-const MONITOR: &[u8] = b"*1\r\n$7\r\nMONITOR\r\n";
 
 impl Session {
     /// Does what the session could not do without waiting.
@@ -30,7 +28,6 @@ impl Session {
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
             Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
-            Job::Monitor => self.monitor().await,
             Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }
@@ -98,7 +95,7 @@ impl Session {
     /// How long the upstream may be silent; what waits by design may wait for ever.
     pub(super) fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
         match cause {
-            Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown => None,
+            Cause::Blocking | Cause::Wait | Cause::Unknown => None,
             _ => self.core.settings.upstream.as_ref().map(|upstream| upstream.reply_timeout),
         }
     }
@@ -260,47 +257,5 @@ impl Session {
         }
         self.core.answer(UNLISTED, Served::Pinned, |writer| writer.raw(&reply));
         Ok(())
-    }
-
-    // === MONITOR ===
-
-    /// Passes on what the upstream reports until the client says anything. Only QUIT and RESET make
-    /// sense then; they are executed by the session itself.
-    async fn monitor(&mut self) -> Result<(), End> {
-        let command = command::by_name(b"monitor").map_or(UNLISTED, |command| command.id);
-        let mut pinned = match self.acquire(Cause::Monitor).await {
-            Ok(pinned) => pinned,
-            Err(error) => return self.refuse_job(command, &error),
-        };
-        if let Err(broken) = self.send_pinned(&mut pinned, MONITOR).await {
-            return self.broken(pinned, broken, command);
-        }
-        self.core.client.flags.lock().monitor = true;
-        let result = loop {
-            let read = std::mem::take(&mut pinned.wire.read);
-            self.core.out.tail.extend_from_slice(&read);
-            self.count_monitor(command);
-            if !self.read.is_empty() {
-                break Ok(());
-            }
-            match poll_fn(|cx| self.poll_pinned(&mut pinned, cx)).await {
-                Ok(_) => {
-                    if let Err(end) = self.look_after_client() {
-                        break Err(end);
-                    }
-                }
-                Err(Broken::Session(end)) => break Err(end),
-                // As for any client of a Redis that goes away.
-                Err(Broken::Upstream(_)) => break Err(End::Left),
-            }
-        };
-        self.core.client.flags.lock().monitor = false;
-        result
-    }
-
-    fn count_monitor(&mut self, command: u16) {
-        if !self.core.client.flags.lock().monitor {
-            self.count_pinned(command, false);
-        }
     }
 }

@@ -44,6 +44,7 @@ impl Core {
                 return self.error(id, b"ERR This instance has cluster support disabled");
             }
             name if name.starts_with("client") => return self.client_command(command, args, raw),
+            "monitor" => return self.monitor(command),
             "nearcache" => return self.nearcache(command, args),
             _ => return self.error(id, b"ERR nearcache: not implemented"),
         }
@@ -223,11 +224,12 @@ impl Core {
         self.authenticated = self.settings.server.password.is_none();
         self.client.words.lock().name.clear();
         let mut flags = self.client.flags.lock();
-        (flags.no_evict, flags.no_touch, flags.monitor) = (false, false, false);
+        (flags.no_evict, flags.no_touch) = (false, false);
     }
 
-    /// Ends all subscriptions without a word.
+    /// Ends all subscriptions, and MONITOR, without a word.
     pub fn unsubscribe_all(&mut self) {
+        self.end_monitor();
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
                 upstream.hub.remove(&topic, self.client.id);

@@ -197,7 +197,6 @@ impl Session {
         self.poll_client(cx)?;
         if (self.eof || self.core.closing) && pinned.ending == Ending::No {
             match pinned.cause {
-                Cause::Monitor => return Poll::Ready(Err(End::Left.into())),
                 Cause::Blocking | Cause::Wait | Cause::Unknown => return Poll::Ready(Ok(Woken::Over)),
                 _ => {}
             }

@@ -29,8 +29,6 @@ pub enum Cause {
     Transaction,
     /// WAIT.
     Wait,
-    /// MONITOR.
-    Monitor,
     /// A command that the table does not know.
     Unknown,
     /// A request or reply above `bulk_threshold`.
@@ -43,7 +41,7 @@ pub enum Cause {
 /// bulk transfers must not be starved by them.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
-    /// For BLPOP and its kind, WAIT, MONITOR.
+    /// For BLPOP and its kind, WAIT.
     pub blocking: usize,
     /// For WATCH, MULTI and unknown commands.
     pub transaction: usize,
@@ -167,9 +165,7 @@ impl Pool {
 
     fn permit(self: &Arc<Self>, cause: Cause) -> Result<Permit, PoolError> {
         let (group, limit, option) = match cause {
-            Cause::Blocking | Cause::Wait | Cause::Monitor => {
-                (0, self.quotas.blocking, "upstream.blocking_connections")
-            }
+            Cause::Blocking | Cause::Wait => (0, self.quotas.blocking, "upstream.blocking_connections"),
             Cause::Watch | Cause::Transaction | Cause::Unknown | Cause::ScriptKill => {
                 (1, self.quotas.transaction, "upstream.transaction_connections")
             }
@@ -257,7 +253,6 @@ impl Cause {
             Cause::Watch => &counters.for_watch,
             Cause::Transaction => &counters.for_transaction,
             Cause::Wait => &counters.for_wait,
-            Cause::Monitor => &counters.for_monitor,
             Cause::Unknown => &counters.for_unknown,
             Cause::Bulk => &counters.for_bulk,
             Cause::ScriptKill => &counters.for_script_kill,

@@ -13,6 +13,7 @@ mod fixtures;
 mod in_exec;
 mod load;
 mod loss;
+mod monitor;
 mod process;
 mod transactions;
 mod transports;
