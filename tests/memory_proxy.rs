@@ -395,7 +395,6 @@ fn what_needs_an_upstream_says_so() {
         (&["EVAL", "return 1", "0"][..], "-ERR nearcache: scripting needs an upstream\r\n"),
         (&["FUNCTION", "LIST"], "-ERR nearcache: scripting needs an upstream\r\n"),
         (&["SAVE"], "-ERR nearcache: without an upstream the data are in memory only\r\n"),
-        (&["MONITOR"], "-ERR nearcache: this command needs an upstream\r\n"),
         (
             &["DEBUG", "SLEEP", "1"],
             "-ERR nearcache: this command administers a Redis server, and there is none here\r\n",

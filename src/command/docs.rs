@@ -14,6 +14,7 @@ pub fn render_docs() -> String {
     out.push_str(&listed(|command| command.class == Class::Denied));
     out.push_str(ALWAYS_REFUSED);
     out.push_str(&listed(|command| command.always_denied));
+    out.push_str(INSIDE_MULTI);
     for (group, title) in GROUPS {
         let _ = write!(
             out,
@@ -67,6 +68,16 @@ they are forwarded, but for those below:
 const ALWAYS_REFUSED: &str = "
 These are refused in any case, since they would change what the connection is, which others share:
 
+";
+
+const INSIDE_MULTI: &str = "
+## Refused inside MULTI
+
+EXEC's reply cannot wait for what these would ask for in the middle of it. They are refused when they are
+queued, by `ERR nearcache: '…' is not supported inside MULTI`, and EXEC then aborts as after any such error:
+
+`SUBSCRIBE`, `PSUBSCRIBE`, `UNSUBSCRIBE`, `PUNSUBSCRIBE`, `SUNSUBSCRIBE`, `CLIENT UNBLOCK`; without an upstream
+`CLIENT REPLY` and `CONFIG SET`.
 ";
 
 const GROUPS: [(Group, &str); 16] = [

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::memory::{Engine, EngineConfig};
 use crate::near::{self, Near, Policy, Rules};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
-use crate::session::{Budget, Bus, Clients, LargeKeys, Shared, Upstream};
+use crate::session::{Budget, Bus, Clients, LargeKeys, Monitors, Shared, Upstream};
 use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
@@ -85,6 +85,7 @@ impl Server {
             clients: Clients::default(),
             upstream,
             memory,
+            monitors: Monitors::default(),
             bus: Bus::default(),
             buffers: Budget::default(),
             run_id: std::iter::repeat_with(|| fastrand::digit(16)).take(40).collect(),

@@ -1,5 +1,7 @@
 //! CLIENT: about the proxy's own clients. None of it may reach the lane, where it would hit everyone.
 
+use std::sync::Arc;
+
 use super::clients::{Client, Pause};
 use super::core::{Core, Mute};
 use super::dispatch::Flow;
@@ -9,7 +11,7 @@ use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Shape};
 use crate::stats::Served;
-use crate::upstream::{Close, Retry};
+use crate::upstream::{Batch, Close, Pending, Retry, To};
 
 /// One condition of CLIENT KILL.
 type Filter = Box<dyn Fn(&Client) -> bool>;
@@ -244,23 +246,29 @@ impl Core {
         let blocked_on = client.and_then(|client| *client.blocked_on.lock());
         match blocked_on {
             Some(upstream_id) => {
-                let digits = upstream_id.to_string();
-                let raw = format!(
-                    "*4\r\n$6\r\nCLIENT\r\n$7\r\nUNBLOCK\r\n${}\r\n{digits}\r\n${}\r\n{how}\r\n",
-                    digits.len(),
-                    how.len()
-                );
-                self.forward_as(
-                    id,
-                    raw.as_bytes(),
-                    Owed::Lane(Shape::Plain),
-                    Served::Forwarded,
-                    Retry::Never,
-                );
+                let (raw, owed) = (unblock_request(upstream_id, how), Owed::Lane(Shape::Plain));
+                self.forward_as(id, raw.as_bytes(), owed, Served::Forwarded, Retry::Never);
             }
             None => self.answer(id, Served::Local, |writer| writer.int(0)),
         }
         Flow::Next
+    }
+
+    /// Asks the upstream to end a wait with an error, without waiting for what it says to that: it is a
+    /// reply for no slot. False if it cannot be asked.
+    pub(super) fn send_unblock(&mut self, upstream_id: i64) -> bool {
+        let Some(upstream) = self.upstream() else { return false };
+        let raw = unblock_request(upstream_id, "ERROR");
+        let inbox = &self.client.inbox;
+        let to = To::Session(Arc::clone(inbox));
+        let pending = Pending {
+            db: self.db,
+            retry: Retry::Once,
+            ..Pending::new(to, u64::MAX, self.shared.clock.now())
+        };
+        let mut batch = Batch::default();
+        batch.push(raw.as_bytes(), pending);
+        upstream.node.lane.append(&mut batch, inbox).is_ok()
     }
 
     // === this client ===
@@ -356,4 +364,9 @@ fn kind(name: &[u8]) -> Option<&'static str> {
         return Some("replica");
     }
     known.into_iter().find(|kind| name.eq_ignore_ascii_case(kind.as_bytes()))
+}
+
+fn unblock_request(upstream_id: i64, how: &str) -> String {
+    let id = upstream_id.to_string();
+    format!("*4\r\n$6\r\nCLIENT\r\n$7\r\nUNBLOCK\r\n${}\r\n{id}\r\n${}\r\n{how}\r\n", id.len(), how.len())
 }

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::clients::Client;
 use super::engine::Keyspace;
+use super::monitor::Feed;
 use super::output::Output;
 use super::reads::Guard;
 use super::shared::{Shared, Upstream};
@@ -107,6 +108,10 @@ pub struct Core {
     reply_size: usize,
     /// Ends when everything owed has been written.
     pub closing: bool,
+    /// What MONITOR shows of this batch.
+    pub feed: Feed,
+    /// The client is one of those that monitor.
+    pub monitors: bool,
     /// Commands answered here in this batch, recorded with one reading of the clock.
     tally: Vec<(u16, Served, u32)>,
     /// When the batch was read.
@@ -206,6 +211,8 @@ impl Core {
             relayed: 0,
             reply_size: FIRST_SIZE,
             closing: false,
+            feed: Feed::default(),
+            monitors: false,
             tally: Vec::new(),
             now: shared.clock.now(),
             shared,
@@ -311,7 +318,7 @@ impl Core {
         let inbox = Arc::clone(&self.client.inbox);
         let (to, moves_db) = match &request.owed {
             Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
-            Owed::Exec(block) => (To::Session(inbox), block.needs_care()),
+            Owed::Exec(block) => (To::Session(inbox), block.changes_session()),
             _ => (To::Session(inbox), false),
         };
         let Some(slot) = self.slots.get_mut(seq) else { return };
@@ -388,6 +395,7 @@ impl Core {
     /// Begins a batch: one reading of the clock and of the configuration.
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
+        self.begin_feed();
         let settings = self.shared.settings.load();
         if !Arc::ptr_eq(&settings, &self.settings) {
             self.settings = Arc::clone(&settings);
@@ -399,6 +407,7 @@ impl Core {
     pub fn end(&mut self) {
         self.ask_for_fence();
         self.append();
+        self.end_feed();
         if !self.tally.is_empty() {
             let elapsed = Duration::from_nanos(self.shared.clock.now().saturating_sub(self.now));
             for (id, served, n) in self.tally.drain(..) {
@@ -414,11 +423,15 @@ impl Core {
         client.output_bytes.store(self.out.len(), Relaxed);
     }
 
-    /// A message outside the order of replies, given in RESP3 form.
+    /// A message outside the order of replies, given in RESP3 form; or what MONITOR shows.
     pub fn message(&mut self, message: Bytes) {
         let start = self.out.tail.len();
+        let shown = message.first() == Some(&b'+');
+        if shown && self.mute == Mute::All {
+            return;
+        }
         self.out.tail.extend_from_slice(&message);
-        if self.proto == Proto::Resp2 {
+        if self.proto == Proto::Resp2 && !shown {
             self.out.tail[start] = b'*';
         }
     }

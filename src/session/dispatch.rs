@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::core::{Core, Mute, Request};
 use super::shared::Upstream;
 use super::slots::Owed;
-use super::transaction::{Block, MAX_QUEUED, Transaction};
+use super::transaction::{Block, MAX_QUEUED, Queued, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
 use crate::memory::Blocked;
 use crate::resp::{Args, Proto, Shape};
@@ -53,8 +53,6 @@ pub enum Job {
     Subscribe(Vec<Topic>),
     /// UNSUBSCRIBE and its kin.
     Unsubscribe(Family, Vec<Topic>),
-    /// MONITOR.
-    Monitor,
     /// A blocking command of this id that found nothing in memory.
     Blocked(Box<Blocked>, u16),
 }
@@ -72,7 +70,13 @@ impl Core {
         let flow = match command::lookup(&args) {
             Lookup::Known(command) => self.known(command, args, raw),
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
-            Lookup::UnknownCommand => self.unknown(args, raw),
+            Lookup::UnknownCommand => {
+                let flow = self.unknown(args, raw);
+                if self.feed.wanted && self.transaction.is_none() && matches!(flow, Flow::Job(_)) {
+                    self.show(args);
+                }
+                flow
+            }
         };
         if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
@@ -101,6 +105,9 @@ impl Core {
             ];
             return self.reject(command.id, &text.concat());
         }
+        if self.monitors && touches_keyspace(command) {
+            return self.reject(command.id, b"ERR Replica can't interact with the keyspace");
+        }
         if let Some(pause) = self.shared.clients.pause(self.now)
             && (pause.all || command.is_write() || command.name == "publish" || command.name == "exec")
         {
@@ -110,7 +117,27 @@ impl Core {
         if self.transaction.is_some() && !controls_transaction(command) {
             return self.queue(command, args, raw);
         }
+        if self.feed.wanted {
+            return self.route_and_show(command, args, raw);
+        }
         self.route(command, args, raw)
+    }
+
+    /// The same for somebody who monitors.
+    fn route_and_show(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        let waits = |flow: &Flow| matches!(flow, Flow::Wait | Flow::Settle(_));
+        let before = self.feed.mark();
+        if command.name == "exec" {
+            self.show_queued();
+        }
+        let flow = self.route(command, args, raw);
+        if waits(&flow) {
+            self.feed.rewind(before);
+        } else {
+            self.show(args);
+            self.show_to_itself(before);
+        }
+        flow
     }
 
     /// The one place that says where each class goes.
@@ -129,7 +156,6 @@ impl Core {
             _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
             Class::PubSub => return self.subscription(command, args),
-            Class::Pinned if command.name == "monitor" => return self.job(Job::Monitor),
             Class::Pinned => return self.pinned(cause(command), command.id, raw),
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => return self.read(command, args, raw),
@@ -275,6 +301,11 @@ impl Core {
         if pinned && !self.slots.is_empty() {
             return Flow::Wait;
         }
+        let flux = self.count_in_block();
+        let waited = std::mem::take(&mut self.settled);
+        if let (Some(number), false) = (flux, waited) {
+            return if self.slots.is_empty() { Flow::Settle(number) } else { Flow::Wait };
+        }
         let transaction = self.transaction.take().unwrap_or_default();
         if pinned {
             return Flow::Job(Job::Exec(Box::new(transaction)));
@@ -284,11 +315,27 @@ impl Core {
         let block = Box::new(Block { queued: transaction.queued });
         // What comes behind depends on the database that the block ends in, and on what of it is
         // executed here when its reply comes.
-        self.barrier |= block.needs_care();
+        self.barrier |= block.changes_session();
         let owed = Owed::Exec(block);
         let request = Request::new(command.id, &bytes, owed, Served::Forwarded, Retry::Never);
         self.send(Request { swallow, change, ..request });
         Flow::Next
+    }
+
+    /// What is owed for the counts of subscribers in the block, and what to wait for first.
+    fn count_in_block(&mut self) -> Option<u64> {
+        let mut transaction = self.transaction.take()?;
+        let mut last = None;
+        for queued in &mut transaction.queued {
+            if let Queued::Counted(args, owed) = queued
+                && let Lookup::Known(command) = command::lookup(&args.args())
+            {
+                let (counted, flux) = self.counted(command, args.args());
+                (*owed, last) = (counted, last.max(flux));
+            }
+        }
+        self.transaction = Some(transaction);
+        last
     }
 
     fn queue(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
@@ -304,6 +351,8 @@ impl Core {
         }
         match class {
             Class::Denied if denied => return self.route(command, args, raw),
+            // Refused in EXEC's reply, by Redis too.
+            Class::PubSub if command.name == "ssubscribe" => transaction.push_local(&args),
             Class::PubSub | Class::Denied => return self.not_in_transaction(command),
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
@@ -314,11 +363,15 @@ impl Core {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),
                 },
-                "hello" | "auth" | "client|reply" | "client|tracking" | "client|caching" | "client|pause"
-                | "client|kill" | "client|unblock" => return self.not_in_transaction(command),
+                // Whether somebody is blocked is for the upstream to say, and by then EXEC has been answered.
+                "client|unblock" => return self.not_in_transaction(command),
                 _ => transaction.push_local(&args),
             },
-            Class::Pinned if command.name == "monitor" => return self.not_in_transaction(command),
+            _ if counts_subscribers(command) => {
+                // The message itself is not kept twice.
+                let parts = if command.name.ends_with("publish") { 2 } else { args.len() };
+                transaction.push_counted(raw, args.iter().take(parts).collect(), command.shape(&args));
+            }
             _ => {
                 let shape = command.shape(&args);
                 transaction.push(raw, shape, command.is_write());
@@ -389,6 +442,18 @@ impl Core {
 /// What a client that is subscribed may send in RESP2, where a reply could not be told from a message.
 fn allowed_while_subscribed(command: &Command) -> bool {
     command.class == Class::PubSub || matches!(command.name, "ping" | "quit" | "reset")
+}
+
+/// What Redis does not do for those who monitor, whom it takes for replicas.
+fn touches_keyspace(command: &Command) -> bool {
+    let scripts = ["eval", "evalsha", "fcall", "publish", "spublish"];
+    command.flags.has(Flags::READONLY) || command.flags.has(Flags::WRITE) || scripts.contains(&command.name)
+}
+
+/// Whether the reply depends on who is subscribed.
+fn counts_subscribers(command: &Command) -> bool {
+    matches!(command.name, "publish" | "spublish")
+        || command.name.starts_with("pubsub|") && command.name != "pubsub|help"
 }
 
 /// What is executed at once even inside MULTI.

@@ -162,7 +162,7 @@ impl Core {
         }
         match command.name {
             // They would change how the rest of EXEC's reply looks, or take locks that EXEC holds.
-            "client|reply" | "config|set" | "monitor" => return self.not_in_transaction(command),
+            "client|reply" | "config|set" => return self.not_in_transaction(command),
             _ if command.class == Class::Denied => return self.route(command, args, b""),
             _ if !supported(engine, command) => return self.reject(command.id, missing(command)),
             _ => {}
@@ -215,8 +215,10 @@ impl Core {
 
     /// One element of EXEC's reply that is not the engine's. The engine's locks are held.
     fn element(&mut self, args: Args<'_>, out: &mut BytesMut) {
-        if let Lookup::Known(command) = command::lookup(&args) {
-            let _ = self.route(command, args, b"");
+        match command::lookup(&args) {
+            Lookup::Known(command) if command.name == "monitor" => return self.local_in_exec(&args, out),
+            Lookup::Known(command) => drop(self.route(command, args, b"")),
+            _ => {}
         }
         out.extend_from_slice(&self.out.tail);
         self.out.tail.clear();

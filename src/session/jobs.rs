@@ -1,26 +1,22 @@
-//! What takes time: requests on a connection of the client's own, WATCH, MONITOR, large requests.
+//! What takes time: requests on a connection of the client's own, WATCH, EXEC.
 //! Everything owed to the client has been answered when a job begins.
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::core::Core;
 use super::dispatch::Job;
 use super::pinned::Broken;
 use super::transaction::{Block, Transaction};
 use super::{End, Session};
-use crate::command::{self, Class, Lookup};
-use crate::resp::{Args, Proto, Shape};
+use crate::command;
+use crate::resp::{Proto, Shape};
 use crate::stats::{Served, UNLISTED};
 use crate::upstream::{Cause, Loss, Pinned, PoolError};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
-const MONITOR: &[u8] = b"*1\r\n$7\r\nMONITOR\r\n";
 
 impl Session {
     /// Does what the session could not do without waiting.
@@ -32,12 +28,11 @@ impl Session {
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
             Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
-            Job::Monitor => self.monitor().await,
             Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }
 
-    async fn acquire(&mut self, cause: Cause) -> Result<Pinned, PoolError> {
+    pub(super) async fn acquire(&mut self, cause: Cause) -> Result<Pinned, PoolError> {
         let Some(upstream) = &self.core.shared.upstream else {
             return Err(PoolError::Select("ERR nearcache: no upstream is configured".into()));
         };
@@ -89,17 +84,18 @@ impl Session {
         if pinned.cause == Cause::Wait {
             // WAIT asks about the last command of its own connection: one that has done nothing would
             // be answered at once.
-            self.send_pinned(pinned, PING).await?;
+            self.send_pinned(pinned, &[PING, raw].concat()).await?;
             self.skip_reply(pinned).await?;
+        } else {
+            self.send_pinned(pinned, raw).await?;
         }
-        self.send_pinned(pinned, raw).await?;
         self.relay(pinned, self.reply_timeout(pinned.cause)).await
     }
 
     /// How long the upstream may be silent; what waits by design may wait for ever.
-    fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
+    pub(super) fn reply_timeout(&self, cause: Cause) -> Option<Duration> {
         match cause {
-            Cause::Blocking | Cause::Wait | Cause::Monitor | Cause::Unknown => None,
+            Cause::Blocking | Cause::Wait | Cause::Unknown => None,
             _ => self.core.settings.upstream.as_ref().map(|upstream| upstream.reply_timeout),
         }
     }
@@ -116,7 +112,7 @@ impl Session {
         *client.blocked_on.lock() = on;
     }
 
-    fn count_pinned(&mut self, command: u16, failed: bool) {
+    pub(super) fn count_pinned(&mut self, command: u16, failed: bool) {
         let elapsed = self.core.shared.clock.now().saturating_sub(self.core.now);
         self.core.recorder.command(command, Served::Pinned, Duration::from_nanos(elapsed));
         if failed {
@@ -125,7 +121,7 @@ impl Session {
     }
 
     /// No connection, so nothing was sent.
-    fn refuse_job(&mut self, command: u16, error: &PoolError) -> Result<(), End> {
+    pub(super) fn refuse_job(&mut self, command: u16, error: &PoolError) -> Result<(), End> {
         let text = error.to_string().replace(['\r', '\n'], " ");
         self.core.refuse(command, text.as_bytes());
         Ok(())
@@ -133,7 +129,7 @@ impl Session {
 
     /// The connection broke after the request was sent. If part of the reply has been passed on, the
     /// client cannot be told in any other way than by ending its connection.
-    fn broken(&mut self, pinned: Pinned, broken: Broken, command: u16) -> Result<(), End> {
+    pub(super) fn broken(&mut self, pinned: Pinned, broken: Broken, command: u16) -> Result<(), End> {
         pinned.abandon();
         match broken {
             Broken::Session(end) => Err(end),
@@ -261,167 +257,5 @@ impl Session {
         }
         self.core.answer(UNLISTED, Served::Pinned, |writer| writer.raw(&reply));
         Ok(())
-    }
-
-    // === MONITOR ===
-
-    /// Passes on what the upstream reports until the client says anything. Only QUIT and RESET make
-    /// sense then; they are executed by the session itself.
-    async fn monitor(&mut self) -> Result<(), End> {
-        let command = command::by_name(b"monitor").map_or(UNLISTED, |command| command.id);
-        let mut pinned = match self.acquire(Cause::Monitor).await {
-            Ok(pinned) => pinned,
-            Err(error) => return self.refuse_job(command, &error),
-        };
-        if let Err(broken) = self.send_pinned(&mut pinned, MONITOR).await {
-            return self.broken(pinned, broken, command);
-        }
-        self.core.client.flags.lock().monitor = true;
-        let result = loop {
-            let read = std::mem::take(&mut pinned.wire.read);
-            self.core.out.tail.extend_from_slice(&read);
-            self.count_monitor(command);
-            if !self.read.is_empty() {
-                break Ok(());
-            }
-            match poll_fn(|cx| self.poll_pinned(&mut pinned, cx)).await {
-                Ok(_) => {
-                    if let Err(end) = self.look_after_client() {
-                        break Err(end);
-                    }
-                }
-                Err(Broken::Session(end)) => break Err(end),
-                // As for any client of a Redis that goes away.
-                Err(Broken::Upstream(_)) => break Err(End::Left),
-            }
-        };
-        self.core.client.flags.lock().monitor = false;
-        result
-    }
-
-    fn count_monitor(&mut self, command: u16) {
-        if !self.core.client.flags.lock().monitor {
-            self.count_pinned(command, false);
-        }
-    }
-
-    // === large requests ===
-
-    /// Passes a large request on as it comes, over a connection of its own, and its reply back.
-    pub(super) async fn stream_request(&mut self) -> Result<(), End> {
-        let command = match command::lookup(&self.parser.args(&self.read)) {
-            Lookup::Known(command) => command.id,
-            _ => UNLISTED,
-        };
-        self.parser.begin_stream();
-        let mut pinned = match self.acquire(Cause::Bulk).await {
-            Ok(pinned) => pinned,
-            Err(error) => {
-                self.swallow_request().await?;
-                return self.refuse_job(command, &error);
-            }
-        };
-        while let Some(part) = self.next_part() {
-            match self.send_pinned(&mut pinned, &part.bytes).await {
-                Ok(()) if part.last => return self.finish_stream(pinned, command).await,
-                Ok(()) => self.read_part().await?,
-                Err(broken) if part.last => return self.broken(pinned, broken, command),
-                Err(Broken::Session(end)) => return Err(end),
-                Err(Broken::Upstream(error)) => {
-                    // Half a request is never executed. The other half must not be taken for commands.
-                    tracing::debug!(%error, "connection lost within a request");
-                    drop(pinned);
-                    self.read_part().await?;
-                    self.swallow_request().await?;
-                    self.core.refuse(command, Loss::NotSent.message().as_bytes());
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish_stream(&mut self, mut pinned: Pinned, command: u16) -> Result<(), End> {
-        match self.relay(&mut pinned, self.reply_timeout(Cause::Bulk)).await {
-            Ok(failed) => {
-                self.count_pinned(command, failed);
-                pinned.release();
-                Ok(())
-            }
-            Err(broken) => self.broken(pinned, broken, command),
-        }
-    }
-
-    /// Reads the rest of a request that cannot be sent, without keeping it.
-    async fn swallow_request(&mut self) -> Result<(), End> {
-        while let Some(part) = self.next_part()
-            && !part.last
-        {
-            self.read_part().await?;
-        }
-        Ok(())
-    }
-
-    /// What has been read of the large request. None if it is malformed: the client has been told so,
-    /// and is closed.
-    fn next_part(&mut self) -> Option<Part> {
-        match self.parser.stream(&self.read) {
-            Ok(streamed) => Some(Part { bytes: self.read.split_to(streamed.consumed), last: streamed.done }),
-            Err(error) => {
-                self.core.shared.stats.clients.protocol_errors.inc();
-                error.write_reply(&mut self.core.out.tail);
-                self.core.closing = true;
-                self.read.clear();
-                None
-            }
-        }
-    }
-
-    /// Reads more of the large request, and does what others want of the session meanwhile.
-    async fn read_part(&mut self) -> Result<(), End> {
-        let before = self.read.len();
-        poll_fn(|cx| -> Poll<Result<(), End>> {
-            self.poll_client(cx)?;
-            let more = self.read.len() > before || self.eof;
-            if more || self.core.client.inbox.poll_ready(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            Poll::Pending
-        })
-        .await?;
-        self.look_after_client()?;
-        if self.eof || self.core.closing { Err(End::Left) } else { Ok(()) }
-    }
-}
-
-/// A piece of a large request.
-struct Part {
-    bytes: BytesMut,
-    /// The request is complete with it.
-    last: bool,
-}
-
-impl Core {
-    /// Whether a large request may be streamed, going by the arguments that are there.
-    pub(super) fn may_stream(&self, args: &Args<'_>) -> bool {
-        if self.upstream().is_none() || !self.authenticated || self.transaction.is_some() || args.is_empty() {
-            return false;
-        }
-        if self.proto == Proto::Resp2 && !self.topics.is_empty() {
-            return false;
-        }
-        match command::lookup(args) {
-            // Its reply is changed: receivers of ours are counted one by one.
-            Lookup::Known(command) if matches!(command.name, "publish" | "spublish") => false,
-            Lookup::Known(command) => match command.class {
-                Class::Cached | Class::Lane | Class::Admin | Class::Pinned => {
-                    command.subcommands().is_empty()
-                }
-                Class::Local => matches!(command.name, "ping" | "echo"),
-                _ => false,
-            },
-            Lookup::UnknownCommand => true,
-            Lookup::UnknownSubcommand(_) => false,
-        }
     }
 }

@@ -44,6 +44,7 @@ impl Core {
                 return self.error(id, b"ERR This instance has cluster support disabled");
             }
             name if name.starts_with("client") => return self.client_command(command, args, raw),
+            "monitor" => return self.monitor(command),
             "nearcache" => return self.nearcache(command, args),
             _ => return self.error(id, b"ERR nearcache: not implemented"),
         }
@@ -53,18 +54,29 @@ impl Core {
     /// Executes one as an element of EXEC's reply, which is being put together in `out`.
     pub fn local_in_exec(&mut self, args: &Args<'_>, out: &mut BytesMut) {
         let crate::command::Lookup::Known(command) = crate::command::lookup(args) else { return };
+        if matches!(command.name, "monitor" | "ssubscribe") {
+            let for_a = if command.name == "monitor" { "for" } else { "for a" };
+            let text =
+                format!("ERR {} isn't allowed {for_a} DENY BLOCKING client", command.name.to_uppercase());
+            return Writer::new(out, self.proto).error(&text);
+        }
         let outer = std::mem::take(&mut self.out);
-        let mute = std::mem::replace(&mut self.mute, Mute::No);
         let slots = std::mem::take(&mut self.slots);
         let sent = self.batch.mark();
-        if !matches!(self.local(command, *args, b""), Flow::Next) || self.out.is_empty() {
-            Writer::new(&mut self.out.tail, self.proto).error("ERR nearcache: not possible inside MULTI");
+        if command.name == "client|reply" {
+            // Takes effect at once: there may be nothing to say.
+            let _ = self.local(command, *args, b"");
+        } else {
+            let mute = std::mem::replace(&mut self.mute, Mute::No);
+            if !matches!(self.local(command, *args, b""), Flow::Next) || self.out.is_empty() {
+                Writer::new(&mut self.out.tail, self.proto).error("ERR nearcache: not possible inside MULTI");
+            }
+            self.mute = mute;
         }
         // What would have been asked of the upstream now has no slot that its reply could go to.
         self.batch.rewind(sent);
         out.extend_from_slice(&self.out.tail);
         self.slots = slots;
-        self.mute = mute;
         self.out = outer;
     }
 
@@ -212,11 +224,12 @@ impl Core {
         self.authenticated = self.settings.server.password.is_none();
         self.client.words.lock().name.clear();
         let mut flags = self.client.flags.lock();
-        (flags.no_evict, flags.no_touch, flags.monitor) = (false, false, false);
+        (flags.no_evict, flags.no_touch) = (false, false);
     }
 
-    /// Ends all subscriptions without a word.
+    /// Ends all subscriptions, and MONITOR, without a word.
     pub fn unsubscribe_all(&mut self) {
+        self.end_monitor();
         for topic in std::mem::take(&mut self.topics) {
             if let Some(upstream) = self.upstream() {
                 upstream.hub.remove(&topic, self.client.id);

@@ -22,8 +22,10 @@ mod help;
 mod info;
 mod jobs;
 mod large_keys;
+mod large_requests;
 mod local;
 mod lookup;
+mod monitor;
 mod output;
 mod pinned;
 mod reads;
@@ -48,6 +50,7 @@ use tokio_util::io::poll_read_buf;
 pub use bus::Bus;
 pub use clients::{Client, Clients};
 pub use large_keys::LargeKeys;
+pub use monitor::Monitors;
 pub use shared::{Budget, Shared, Upstream};
 
 use self::core::Core;
@@ -312,6 +315,10 @@ impl Session {
             self.held = true;
             return Ok(false);
         }
+        if self.core.feed.wanted {
+            // As far as it is known.
+            self.core.show(self.parser.args(&self.read));
+        }
         self.core.end();
         Box::pin(self.stream_request()).await?;
         self.core.begin();
@@ -349,7 +356,7 @@ impl Session {
         let settings = &self.core.settings.server;
         let unread = self.core.out.len();
         // As in Redis, a subscriber has a limit of its own, whatever it is that it does not read.
-        let limit = match self.core.topics.is_empty() {
+        let limit = match self.core.topics.is_empty() && !self.core.monitors {
             true => settings.client_output_limit,
             false => settings.client_output_limit.min(MAX_WAITING),
         };

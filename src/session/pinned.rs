@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{End, MAX_READ_AHEAD, MAX_UNWRITTEN, Session};
 use crate::resp::{ReplyScanner, Scan};
-use crate::upstream::{Batch, Cause, Close, Delivered, Event, Pinned, Refused, WireError};
+use crate::upstream::{Batch, Cause, Close, Delivered, Ending, Event, Pinned, Refused, WireError};
 
 /// Why a relay ended early.
 pub(super) enum Broken {
@@ -44,6 +44,17 @@ pub(super) enum Woken {
     Upstream,
     /// The client's output shrank, a message came, or the client sent something.
     Client,
+    /// The client waits for nothing more.
+    Over,
+}
+
+/// UNBLOCK is repeated after so long, and not for ever: it may be forbidden to us.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(20);
+const UNBLOCK_ATTEMPTS: u32 = 50;
+
+/// Whether this reply says that a wait ended with nothing: by UNBLOCK, or by its own timeout.
+fn ended(reply: &[u8]) -> bool {
+    reply.starts_with(b"-UNBLOCKED ") || [&b"*-1\r\n"[..], b"$-1\r\n", b"_\r\n"].contains(&reply)
 }
 
 impl Session {
@@ -107,6 +118,9 @@ impl Session {
         let mut fenced = false;
         loop {
             if !pinned.wire.read.is_empty() {
+                if pinned.ending != Ending::No && ended(&pinned.wire.read) {
+                    return Err(End::Left.into());
+                }
                 if !fenced {
                     self.fence().await?;
                     fenced = true;
@@ -133,21 +147,45 @@ impl Session {
                     }
                 }
             }
-            let limit = match pinned.cause {
-                Cause::Unknown if self.eof => Some(self.upstream_patience()),
-                _ => limit,
+            let limit = match pinned.ending {
+                Ending::No => limit,
+                Ending::Asked(_) => Some(UNBLOCK_EVERY),
+                Ending::Shut => Some(self.upstream_patience()),
             };
             let wait = poll_fn(|cx| self.poll_pinned(pinned, cx));
             let woken = match limit {
-                Some(limit) => tokio::time::timeout(limit, wait)
-                    .await
-                    .unwrap_or(Err(Broken::Upstream(WireError::Closed)))?,
+                Some(limit) => tokio::time::timeout(limit, wait).await.unwrap_or(match pinned.ending {
+                    Ending::Asked(_) => Ok(Woken::Over),
+                    Ending::No | Ending::Shut => Err(Broken::Upstream(WireError::Closed)),
+                })?,
                 None => wait.await?,
             };
-            if let Woken::Client = woken {
-                self.look_after_client()?;
+            match woken {
+                Woken::Upstream => {}
+                Woken::Client => self.look_after_client()?,
+                Woken::Over => self.end_wait(pinned).await?,
             }
         }
+    }
+
+    /// The client has said its last word. Redis still answers such a client if it has something at once, and
+    /// otherwise closes its connection; so the upstream is asked to end the wait. UNBLOCK decides there, in
+    /// one step, whether an element was popped, which is then delivered, or not. It goes by the lane, and may
+    /// overtake the command that it is to end: then it is repeated. What pops nothing, and what cannot be
+    /// asked for, ends with our sending side.
+    async fn end_wait(&mut self, pinned: &mut Pinned) -> Result<(), Broken> {
+        let tried = match pinned.ending {
+            Ending::No if pinned.cause == Cause::Blocking => 0,
+            Ending::Asked(tried) => tried,
+            Ending::No | Ending::Shut => UNBLOCK_ATTEMPTS,
+        };
+        if tried < UNBLOCK_ATTEMPTS && self.core.send_unblock(pinned.id) {
+            pinned.ending = Ending::Asked(tried + 1);
+        } else {
+            pinned.ending = Ending::Shut;
+            pinned.wire.stream.shutdown().await?;
+        }
+        Ok(())
     }
 
     /// Waits for the upstream while the client is served and watched.
@@ -156,24 +194,18 @@ impl Session {
         pinned: &mut Pinned,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Woken, Broken>> {
-        let ended_before = self.eof;
         self.poll_client(cx)?;
-        // Who waits for something that may never come is gone when its client is; other replies are
-        // still delivered to a client that has only closed its sending side.
-        if (self.eof || self.core.closing)
-            && matches!(pinned.cause, Cause::Blocking | Cause::Wait | Cause::Monitor)
-        {
-            return Poll::Ready(Err(End::Left.into()));
-        }
-        // Mostly an error that comes at once, but it could be a module's command that blocks: from now
-        // on the wait has a limit.
-        if self.eof && !ended_before && pinned.cause == Cause::Unknown {
-            return Poll::Ready(Ok(Woken::Client));
+        if (self.eof || self.core.closing) && pinned.ending == Ending::No {
+            match pinned.cause {
+                Cause::Blocking | Cause::Wait | Cause::Unknown => return Poll::Ready(Ok(Woken::Over)),
+                _ => {}
+            }
         }
         if self.core.out.len() < MAX_UNWRITTEN
             && let Poll::Ready(read) = pinned.wire.poll_fill(cx)
         {
             return Poll::Ready(match read {
+                Ok(0) if pinned.ending != Ending::No => Err(End::Left.into()),
                 Ok(0) => Err(Broken::Upstream(WireError::Closed)),
                 Ok(_) => Ok(Woken::Upstream),
                 Err(error) => Err(Broken::Upstream(error.into())),

@@ -156,12 +156,8 @@ impl Core {
                 self.write(slot.muted, reply, whole, Shape::Plain);
             }
             Owed::Exec(block) => self.write_exec(slot.muted, reply, &block),
-            Owed::Publish(more) => {
-                let n = int(reply).map(|n| (n + more).max(0));
-                self.write_changed(slot.muted, reply, |writer| n.map(|n| writer.int(n)));
-            }
-            Owed::Numsub(more) => {
-                self.write_changed(slot.muted, reply, |writer| numsub(reply, &more, writer))
+            owed @ (Owed::Publish(_) | Owed::Numsub(_)) => {
+                self.write_changed(slot.muted, reply, |writer| write_count(&owed, reply, writer))
             }
             Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
             Owed::Local(_) | Owed::Parked(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
@@ -202,7 +198,7 @@ impl Core {
     pub fn write_exec(&mut self, muted: bool, reply: &[u8], block: &Block) {
         let shape = |queued: &Queued| match queued {
             Queued::Upstream(shape) => *shape,
-            Queued::Select(_) | Queued::Local(_) => Shape::Plain,
+            Queued::Select(_) | Queued::Local(_) | Queued::Counted(..) => Shape::Plain,
         };
         if block.needs_care() && reply.first() == Some(&b'*') {
             return self.write_exec_with_care(muted, reply, block);
@@ -216,34 +212,66 @@ impl Core {
         }
     }
 
-    /// The same when some elements are ours, or move the session to another database.
-    fn write_exec_with_care(&mut self, muted: bool, reply: &[u8], block: &Block) {
+    /// The same when some elements are ours, or change the session. The rest of the reply is in the protocol
+    /// and the mode that such an element has chosen.
+    fn write_exec_with_care(&mut self, mut muted: bool, reply: &[u8], block: &Block) {
         let mut cursor = Cursor::new(reply);
         let Some(Kind::Array(n)) = cursor.read() else {
             return self.write(muted, reply, None, Shape::NullArray);
         };
-        let mut out = BytesMut::new();
-        Writer::new(&mut out, self.proto).array(n);
+        let mut out = std::mem::take(&mut self.out.tail);
+        if !muted {
+            Writer::new(&mut out, self.proto).array(n);
+        }
         for queued in &block.queued {
             let Some(element) = cursor.skip() else { break };
+            let start = out.len();
             match queued {
-                Queued::Upstream(shape) if self.proto == Proto::Resp2 => {
-                    render_resp2(element, *shape, &mut out)
-                }
-                Queued::Upstream(_) => out.extend_from_slice(element),
+                Queued::Upstream(shape) => self.write_element(element, *shape, &mut out),
                 Queued::Select(db) => {
                     if element == b"+OK\r\n" {
                         self.db = *db;
                     }
                     out.extend_from_slice(element);
                 }
-                Queued::Local(args) => self.local_in_exec(&args.args(), &mut out),
+                Queued::Local(args) => {
+                    let mute = self.mute;
+                    self.local_in_exec(&args.args(), &mut out);
+                    if self.mute != mute {
+                        muted = self.muted();
+                    }
+                }
+                Queued::Counted(_, owed) => {
+                    if write_count(owed, element, &mut Writer::new(&mut out, self.proto)).is_none() {
+                        out.truncate(start);
+                        let shape = if let Owed::Lane(shape) = owed { *shape } else { Shape::Plain };
+                        self.write_element(element, shape, &mut out);
+                    }
+                }
+            }
+            if muted {
+                out.truncate(start);
             }
         }
-        if !muted {
-            self.out.tail.extend_from_slice(&out);
+        self.out.tail = out;
+    }
+
+    fn write_element(&self, element: &[u8], shape: Shape, out: &mut BytesMut) {
+        match self.proto {
+            Proto::Resp2 => render_resp2(element, shape, out),
+            Proto::Resp3 => out.extend_from_slice(element),
         }
     }
+}
+
+/// A count of subscribers, ours counted one by one. None if the reply is no such count.
+fn write_count(owed: &Owed, reply: &[u8], writer: &mut Writer<'_>) -> Option<()> {
+    match owed {
+        Owed::Publish(more) => writer.int((int(reply)? + more).max(0)),
+        Owed::Numsub(more) => return numsub(reply, more, writer),
+        _ => return None,
+    }
+    Some(())
 }
 
 fn int(reply: &[u8]) -> Option<i64> {

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::bus::Bus;
 use super::clients::Clients;
 use super::large_keys::LargeKeys;
+use super::monitor::Monitors;
 use crate::clock::Clock;
 use crate::memory::Engine;
 use crate::near::{Policy, Rules};
@@ -34,6 +35,8 @@ pub struct Shared {
     pub upstream: Option<Upstream>,
     /// The keys, when there is no Redis.
     pub memory: Option<Arc<Engine>>,
+    /// Who monitors.
+    pub monitors: Monitors,
     /// The subscriptions, when there is no Redis.
     pub bus: Bus,
     /// Bytes held by the buffers of all clients.

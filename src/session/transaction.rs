@@ -6,6 +6,7 @@
 
 use bytes::BytesMut;
 
+use super::slots::Owed;
 use crate::resp::{ArgVec, Args, Shape};
 use crate::upstream::Change;
 
@@ -42,6 +43,8 @@ pub enum Queued {
     Select(u32),
     /// Answered by the proxy once the block has run; a PING holds its place upstream.
     Local(ArgVec),
+    /// Runs upstream, and its reply counts subscribers: what is asked, and at EXEC what is owed.
+    Counted(ArgVec, Owed),
 }
 
 /// What EXEC's reply is made of.
@@ -73,6 +76,12 @@ impl Transaction {
         self.queued.push(Queued::Local(args.iter().collect()));
     }
 
+    /// Queues a command whose reply counts subscribers; `args` is what the count depends on.
+    pub fn push_counted(&mut self, raw: &[u8], args: ArgVec, shape: Shape) {
+        self.bytes.extend_from_slice(raw);
+        self.queued.push(Queued::Counted(args, Owed::Lane(shape)));
+    }
+
     /// The whole block, MULTI to EXEC; the number of replies before EXEC's own.
     pub fn block(&self) -> (BytesMut, u32) {
         const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
@@ -86,9 +95,15 @@ impl Transaction {
 }
 
 impl Block {
-    /// True if the reply needs more than a rendering: something in it is answered here or moves the
-    /// session.
+    /// True if the reply needs more than a rendering: something in it is answered or changed here, or
+    /// moves the session.
     pub fn needs_care(&self) -> bool {
         self.queued.iter().any(|queued| !matches!(queued, Queued::Upstream(_)))
+    }
+
+    /// True if the session may be another one behind it: in another database, or changed by what is answered
+    /// here.
+    pub fn changes_session(&self) -> bool {
+        self.queued.iter().any(|queued| matches!(queued, Queued::Select(_) | Queued::Local(_)))
     }
 }

@@ -190,8 +190,6 @@ counters! {
         for_transaction: Counter,
         /// Taken for WAIT.
         for_wait: Counter,
-        /// Taken for MONITOR of the upstream.
-        for_monitor: Counter,
         /// Taken for a command that we do not know.
         for_unknown: Counter,
         /// Taken for a request or reply above `bulk_threshold`.

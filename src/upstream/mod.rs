@@ -20,7 +20,7 @@ pub use hub::{Hub, MAX_WAITING};
 pub use inbox::{Close, Delivered, Event, Inbox, Loss};
 pub use lane::{Lane, LaneError};
 pub use node::{Node, OpenError, Target};
-pub use pool::{Cause, Pinned, Pool, PoolError, Quotas};
+pub use pool::{Cause, Ending, Pinned, Pool, PoolError, Quotas};
 pub use queue::{Refused, Status};
 pub use topics::{Family, Topic};
 pub use vigil::Question;

@@ -29,8 +29,6 @@ pub enum Cause {
     Transaction,
     /// WAIT.
     Wait,
-    /// MONITOR.
-    Monitor,
     /// A command that the table does not know.
     Unknown,
     /// A request or reply above `bulk_threshold`.
@@ -43,7 +41,7 @@ pub enum Cause {
 /// bulk transfers must not be starved by them.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
-    /// For BLPOP and its kind, WAIT, MONITOR.
+    /// For BLPOP and its kind, WAIT.
     pub blocking: usize,
     /// For WATCH, MULTI and unknown commands.
     pub transaction: usize,
@@ -81,7 +79,20 @@ pub struct Pinned {
     pub id: i64,
     /// What it was taken for.
     pub cause: Cause,
+    /// Whether its last reply is awaited.
+    pub ending: Ending,
     permit: Permit,
+}
+
+/// How a wait is ended whose client has said its last word. Such a connection serves nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is not.
+    No,
+    /// By so many CLIENT UNBLOCKs, sent on the lane.
+    Asked(u32),
+    /// By closing our sending side.
+    Shut,
 }
 
 /// One use of a quota.
@@ -122,7 +133,7 @@ impl Pool {
                 (wire, id, 0)
             }
         };
-        let mut pinned = Pinned { wire, proto, db: at, id, cause, permit };
+        let mut pinned = Pinned { wire, proto, db: at, id, cause, ending: Ending::No, permit };
         if pinned.db != db {
             pinned.select(db).await?;
         }
@@ -133,9 +144,12 @@ impl Pool {
     /// unknown command may have changed is undone by RESET before the next use.
     pub fn release(&self, pinned: Pinned) {
         let unknown = pinned.cause == Cause::Unknown;
-        let Pinned { wire, proto, db, id, permit, .. } = pinned;
+        let Pinned { wire, proto, db, id, permit, ending, .. } = pinned;
         let mut idle = self.idle.lock();
-        if wire.read.is_empty() && idle.iter().filter(|other| other.proto == proto).count() < MAX_IDLE {
+        if ending == Ending::No
+            && wire.read.is_empty()
+            && idle.iter().filter(|other| other.proto == proto).count() < MAX_IDLE
+        {
             idle.push(Idle { wire, unknown, proto, db, id });
             self.stats.pinned.idle.set(idle.len() as u64);
         }
@@ -151,9 +165,7 @@ impl Pool {
 
     fn permit(self: &Arc<Self>, cause: Cause) -> Result<Permit, PoolError> {
         let (group, limit, option) = match cause {
-            Cause::Blocking | Cause::Wait | Cause::Monitor => {
-                (0, self.quotas.blocking, "upstream.blocking_connections")
-            }
+            Cause::Blocking | Cause::Wait => (0, self.quotas.blocking, "upstream.blocking_connections"),
             Cause::Watch | Cause::Transaction | Cause::Unknown | Cause::ScriptKill => {
                 (1, self.quotas.transaction, "upstream.transaction_connections")
             }
@@ -241,7 +253,6 @@ impl Cause {
             Cause::Watch => &counters.for_watch,
             Cause::Transaction => &counters.for_transaction,
             Cause::Wait => &counters.for_wait,
-            Cause::Monitor => &counters.for_monitor,
             Cause::Unknown => &counters.for_unknown,
             Cause::Bulk => &counters.for_bulk,
             Cause::ScriptKill => &counters.for_script_kill,

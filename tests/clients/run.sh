@@ -42,14 +42,45 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# await_ping PORT PID LOG: until the server answers PING; fails if it ended or takes over 20 s.
-await_ping() {
-    local deadline=$((SECONDS + 20))
-    until [ "$(timeout 2 redis-cli -h 127.0.0.1 -p "$1" PING 2>/dev/null)" = PONG ]; do
-        kill -0 "$2" 2>/dev/null || { cat "$3" >&2; die "the server ended before it answered"; }
-        [ $SECONDS -lt $deadline ] || { cat "$3" >&2; die "no PONG on port $1"; }
+# await WHAT PID LOG COMMAND...: until the command succeeds; fails if that server ended or it takes over 20 s.
+await() {
+    local what=$1 pid=$2 log=$3 deadline=$((SECONDS + 20))
+    shift 3
+    until "$@"; do
+        kill -0 "$pid" 2>/dev/null || { cat "$log" >&2; die "the server ended before $what"; }
+        [ $SECONDS -lt $deadline ] || { cat "$log" >&2; die "timed out before $what"; }
         sleep 0.05
     done
+}
+
+answers() {
+    [ "$(timeout 2 redis-cli -h 127.0.0.1 -p "$1" PING 2>/dev/null)" = PONG ]
+}
+
+# Starts the server that executes; another may take its port first, then the next is tried.
+start_redis() {
+    local attempt
+    for attempt in 1 2 3 4 5; do
+        upstream=$(free_port)
+        redis-server --bind 127.0.0.1 --port "$upstream" --save '' --appendonly no --dir "$work" \
+            >"$work/redis.log" 2>&1 &
+        started+=($!)
+        # Says that it is ready, or ends.
+        until grep -q 'Ready to accept connections' "$work/redis.log"; do
+            kill -0 $! 2>/dev/null || continue 2
+            sleep 0.05
+        done
+        await "redis-server answered" $! "$work/redis.log" answers "$upstream"
+        return
+    done
+    cat "$work/redis.log" >&2
+    die "redis-server did not start"
+}
+
+# The proxy chooses its port, and says which.
+listens() {
+    subject=$(sed -n 's/.* listening address=127\.0\.0\.1:\([0-9]*\)$/\1/p' "$work/proxy.log")
+    [ -n "$subject" ]
 }
 
 # The libraries, installed again when their pins have changed.
@@ -121,19 +152,16 @@ if [ -z "${NEARCACHE_TEST_DIRECT:-}" ] && [ -z "${NEARCACHE_BIN:-}" ]; then
     NEARCACHE_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/nearcache
 fi
 
-upstream=$(free_port)
-redis-server --bind 127.0.0.1 --port "$upstream" --save '' --appendonly no --dir "$work" >"$work/redis.log" 2>&1 &
-started+=($!)
-await_ping "$upstream" $! "$work/redis.log"
+start_redis
 subject=$upstream
 if [ -z "${NEARCACHE_TEST_DIRECT:-}" ]; then
-    subject=$(free_port)
     # The proxy takes every NEARCACHE_ variable for a setting, and refuses those that are none.
     env -u NEARCACHE_BIN -u NEARCACHE_TEST_DIRECT -u NEARCACHE_TEST_URL -u NEARCACHE_TEST_UPSTREAM \
-        "$NEARCACHE_BIN" --listen "127.0.0.1:$subject" --upstream "redis://127.0.0.1:$upstream" >"$work/proxy.log" 2>&1 &
+        "$NEARCACHE_BIN" --listen 127.0.0.1:0 --upstream "redis://127.0.0.1:$upstream" >"$work/proxy.log" 2>&1 &
     started+=($!)
     proxy=$!
-    await_ping "$subject" "$proxy" "$work/proxy.log"
+    await "it listened" "$proxy" "$work/proxy.log" listens
+    await "it answered" "$proxy" "$work/proxy.log" answers "$subject"
 fi
 export NEARCACHE_TEST_URL=redis://127.0.0.1:$subject
 export NEARCACHE_TEST_UPSTREAM=redis://127.0.0.1:$upstream

@@ -1,5 +1,7 @@
 //! Commands that wait, and clients that leave, are woken or are killed meanwhile.
 
+use std::net::SocketAddr;
+
 use crate::support::client::RawClient;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
@@ -82,6 +84,69 @@ fn a_client_that_leaves_takes_nothing_with_it() {
     }
     until("the connections are free", || (proxy.info("pinned_in_use")? == "0").then_some(()));
     assert_eq!(proxy.info("blocked_clients").as_deref(), Some("0"));
+}
+
+/// Everything that a server says to a client that sends this and closes its sending side, and the list then.
+fn half_closed(addr: SocketAddr, lines: &[&str]) -> (String, String) {
+    let request = |line: &&str| encode(&line.split(' ').collect::<Vec<_>>());
+    let mut client = RawClient::connect(addr).unwrap();
+    client.send(&lines.iter().flat_map(request).collect::<Vec<u8>>()).unwrap();
+    client.shutdown_write().unwrap();
+    let heard = text(&client.read_to_end().unwrap());
+    let left = RawClient::connect(addr).unwrap().call_raw(&["LRANGE", "q", "0", "-1"]).unwrap();
+    (heard, text(&left))
+}
+
+#[test]
+fn a_client_that_says_nothing_more_gets_what_is_there_and_waits_for_nothing() {
+    let redis = RedisServer::start(&[]);
+    let behind = RedisServer::start(&[]);
+    let proxy = Proxy::behind(behind.addr(), &[]);
+    for lines in [
+        &["RPUSH q a", "BLPOP q 0"][..],
+        &["BLPOP q 0"],
+        &["BLPOP q 100", "SET k v"],
+        &["RPUSH q a b c", "BLPOP q 0", "PING", "BLMOVE q r LEFT LEFT 0", "BLPOP none 0", "BLPOP q 0"],
+        &["XADD s 1-1 f v", "XREAD BLOCK 0 STREAMS s 0", "XREAD BLOCK 0 STREAMS s $", "PING"],
+        &["SET q x", "BLPOP q 0", "DEL q"],
+        &["BLPOP q nan"],
+        &["WAIT 0 0", "WAIT 1 0", "PING"],
+        &["NOSUCH a", "PING"],
+    ] {
+        for _ in 0..10 {
+            let [theirs, ours] = [redis.addr(), proxy.addr()].map(|addr| {
+                RawClient::connect(addr).unwrap().call(&["FLUSHALL"]).unwrap();
+                half_closed(addr, lines)
+            });
+            assert_eq!(theirs, ours, "{lines:?}");
+        }
+    }
+    until("the connections are free", || (proxy.info("pinned_in_use")? == "0").then_some(()));
+    await_blocked(&behind, 0);
+}
+
+#[test]
+fn nothing_is_popped_for_nobody() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let mut pushes = redis.client();
+    let mut heard = 0;
+    for round in 0..200 {
+        let mut client = proxy.client();
+        client.send(&encode(&["BLPOP", "l", "0"])).unwrap();
+        if round % 2 == 0 {
+            await_blocked(&redis, 1);
+        }
+        pushes.send(&encode(&["RPUSH", "l", "a"])).unwrap();
+        client.shutdown_write().unwrap();
+        let got = usize::from(!client.read_to_end().unwrap().is_empty());
+        pushes.read().unwrap();
+        let left = pushes.call(&["LLEN", "l"]).unwrap().number().unwrap() as usize;
+        assert_eq!(got + left, 1, "round {round}");
+        pushes.call(&["DEL", "l"]).unwrap();
+        heard += got;
+    }
+    assert!(heard > 0, "the race was always won by the same side");
 }
 
 #[test]

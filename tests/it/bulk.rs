@@ -180,3 +180,48 @@ fn a_key_whose_reply_was_large_is_read_over_a_connection_of_its_own_while_it_is(
     assert_eq!((read("k"), bulk()), (1, 2), "the last detour");
     assert_eq!((read("k"), bulk()), (1, 2));
 }
+
+#[test]
+fn what_redis_says_of_a_large_request_is_what_the_client_hears() {
+    let redis = RedisServer::start(&["--proto-max-bulk-len", "8mb"]);
+    let proxy = Proxy::behind(redis.addr(), &[SMALL_THRESHOLD]);
+    let mut admin = redis.client();
+    let value = noise(4 << 20);
+    let many: Vec<&[u8]> = [b"GET".as_slice()].into_iter().chain(value.chunks(100_000)).collect();
+    for (prepare, request, expected) in [
+        ("CONFIG SET maxmemory 1", set("k", &value), "-OOM command not allowed when used memory > "),
+        ("CONFIG SET maxmemory 0", encode(&many), "-ERR wrong number of arguments for "),
+        (
+            "LPUSH l a",
+            set_in("l", &value),
+            "-WRONGTYPE Operation against a key holding the wrong kind of value",
+        ),
+        (
+            "CONFIG SET min-replicas-to-write 1",
+            set("k", &value),
+            "-NOREPLICAS Not enough good replicas to write.",
+        ),
+        (
+            "CONFIG SET min-replicas-to-write 0",
+            set("k", &noise(16 << 20)),
+            "-ERR Protocol error: invalid bulk length",
+        ),
+        ("ACL SETUSER default -setrange", set_in("l", &value), "-NOPERM "),
+    ] {
+        let done = admin.call(&prepare.split(' ').collect::<Vec<_>>()).unwrap();
+        assert!(!done.is_error(), "{prepare}: {done:?}");
+        for _ in 0..5 {
+            let mut client = proxy.client();
+            let replies = client.exchange(&[request.clone(), encode(&["PING"])].concat(), 2).unwrap();
+            let heard = replies.iter().map(|reply| reply.escape_ascii().to_string()).collect::<Vec<_>>();
+            assert!(heard[0].starts_with(expected), "{prepare}: {heard:?}");
+            assert_eq!(heard[1], r"+PONG\r\n", "{prepare}");
+        }
+    }
+    assert_eq!(proxy.info("uncertain_writes").as_deref(), Some("0"));
+    until("the connections are free", || (proxy.info("pinned_in_use")? == "0").then_some(()));
+}
+
+fn set_in(key: &str, value: &[u8]) -> Vec<u8> {
+    encode(&[b"SETRANGE".as_slice(), key.as_bytes(), b"0", value])
+}

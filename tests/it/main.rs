@@ -14,6 +14,7 @@ mod in_exec;
 mod load;
 mod loss;
 mod near;
+mod monitor;
 mod process;
 mod transactions;
 mod transports;

@@ -1,16 +1,36 @@
 //! The program as a process: its options, its signals, its end.
 
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::support::client::RawClient;
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::redis::RedisServer;
 use crate::support::reply::encode;
 use crate::support::until;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_nearcache");
+
+/// What to measure: the release build if there is one that is not older than the sources, else that of
+/// the tests.
+pub fn fastest() -> PathBuf {
+    let built = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut newest = built(&root.join("Cargo.lock"));
+    let mut dirs = vec![root.join("src")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            newest = newest.max(built(&path));
+            dirs.extend(path.is_dir().then_some(path));
+        }
+    }
+    let release = Path::new(BINARY).ancestors().nth(2).unwrap().join("release/nearcache");
+    if built(&release) > newest { release } else { BINARY.into() }
+}
 
 /// A running nearcache; killed when dropped.
 pub struct Process {
@@ -19,20 +39,33 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it through a shell that may hold `limits`, and waits until it answers.
+    /// Starts the build of the tests.
     pub fn start(limits: &str, args: &[&str]) -> Self {
-        let addr: SocketAddr = (Ipv4Addr::LOCALHOST, free_port()).into();
-        let child = Command::new("sh")
-            .args(["-c", &format!("{limits} exec \"$0\" \"$@\""), BINARY, "--listen", &addr.to_string()])
+        Self::start_binary(Path::new(BINARY), limits, args)
+    }
+
+    /// Starts a build through a shell that may hold `limits`, and waits until it says where it listens.
+    pub fn start_binary(binary: &Path, limits: &str, args: &[&str]) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limits} exec \"$0\" \"$@\"")])
+            .arg(binary)
+            .args(["--listen", "127.0.0.1:0"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let process = Process { child, addr };
-        until("nearcache answers", || RawClient::connect(addr).ok()?.call(&["PING"]).ok());
-        process
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        let addr = log.find_map(|line| {
+            let addr = line.split_once("listening address=").and_then(|(_, addr)| addr.trim().parse().ok());
+            said.push(line);
+            addr
+        });
+        // What else it says is read and dropped, so that it never waits for a reader.
+        std::thread::spawn(move || log.for_each(drop));
+        Process { child, addr: addr.unwrap_or_else(|| panic!("it does not listen: {said:?}")) }
     }
 
     pub fn client(&self) -> RawClient {
@@ -45,8 +78,17 @@ impl Process {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it ever was.
+    pub fn peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 

@@ -82,8 +82,106 @@ fn plain_transactions_are_redis_s_and_need_no_connection_of_their_own() {
         &["MULTI", "FLUSHALL", "SET k v", "DBSIZE", "EXEC"],
         &["SET k v", "RENAME k k2", "MULTI", "GETDEL k2", "EXEC", "RESET", "EXISTS k2"],
         &["UNWATCH", "UNWATCH x", "WATCH"],
+        // What would change the connection, or others.
+        &["MULTI", "AUTH x", "AUTH default x", "AUTH nobody x", "AUTH", "EXEC"],
+        &["MULTI", "AUTH x", "AUTH default x", "AUTH nobody x", "EXEC"],
+        &["MULTI", "HELLO 9", "HELLO x", "HELLO 3 NOSUCH", "EXEC", "PING"],
+        &["MULTI", "HELLO 9 SETNAME x", "CLIENT SETNAME me", "CLIENT GETNAME", "EXEC", "CLIENT GETNAME"],
+        &["MULTI", "CLIENT REPLY ON", "GET k", "CLIENT REPLY nosuch", "EXEC", "PING"],
+        &[
+            "MULTI",
+            "CLIENT TRACKING OFF",
+            "CLIENT CACHING YES",
+            "CLIENT TRACKINGINFO",
+            "CLIENT GETREDIR",
+            "EXEC",
+        ],
+        &["MULTI", "CLIENT PAUSE 1", "CLIENT PAUSE x", "CLIENT UNPAUSE", "SET k v", "EXEC", "GET k"],
+        &["MULTI", "CLIENT KILL ID 999999", "CLIENT KILL ID x", "CLIENT KILL TYPE nosuch", "EXEC"],
+        &["MULTI", "MONITOR", "SSUBSCRIBE a", "SET k v", "EXEC", "GET k"],
+        &["MULTI", "CLIENT NO-EVICT ON", "CLIENT NO-EVICT OFF", "RESET", "EXEC", "PING"],
+        &[
+            "MULTI",
+            "PUBLISH c m",
+            "SPUBLISH c m",
+            "PUBSUB NUMSUB c d",
+            "PUBSUB CHANNELS",
+            "PUBSUB NUMPAT",
+            "EXEC",
+        ],
     ]);
     assert_eq!(proxy.info("pinned_acquired").as_deref(), Some("0"));
+}
+
+#[test]
+fn what_exec_changes_is_changed_for_the_rest_of_its_reply() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    for lines in [
+        &[
+            "MULTI",
+            "HGETALL h",
+            "HELLO 3",
+            "HGETALL h",
+            "GET none",
+            "HELLO 2",
+            "GET none",
+            "EXEC",
+            "GET none",
+        ][..],
+        &["HELLO 3", "MULTI", "GET none", "HELLO 2", "GET none", "EXEC", "GET none", "HELLO 3", "GET none"],
+        &[
+            "MULTI",
+            "PING",
+            "CLIENT REPLY OFF",
+            "PING",
+            "CLIENT ID",
+            "EXEC",
+            "PING",
+            "CLIENT REPLY ON",
+            "ECHO a",
+        ],
+        &["MULTI", "CLIENT REPLY SKIP", "ECHO a", "PING", "EXEC", "ECHO lost", "ECHO b"],
+        &["CLIENT REPLY OFF", "MULTI", "ECHO a", "CLIENT REPLY ON", "ECHO b", "EXEC", "ECHO c"],
+        &["CLIENT REPLY OFF", "MULTI", "ECHO a", "CLIENT REPLY SKIP", "ECHO b", "EXEC", "CLIENT REPLY ON"],
+        &["MULTI", "GET k", "CLIENT REPLY OFF", "EXEC", "MULTI", "CLIENT REPLY ON", "EXEC", "ECHO a"],
+        &["CLIENT REPLY SKIP", "MULTI", "ECHO a", "EXEC", "ECHO b"],
+    ] {
+        let requests = lines.iter().chain(&["QUIT"]).map(|line| encode(&line.split(' ').collect::<Vec<_>>()));
+        let requests = requests.collect::<Vec<_>>().concat();
+        let [theirs, ours] = [redis.addr(), proxy.addr()].map(|addr| {
+            let mut client = RawClient::connect(addr).unwrap();
+            client.send(&requests).unwrap();
+            let heard = client.read_to_end().unwrap().escape_ascii().to_string();
+            // Who is the how manieth client differs.
+            let parts: Vec<_> = heard.split(r"\nid\r\n:").collect();
+            let after = |part: &&str| part.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+            parts[..1]
+                .iter()
+                .map(|first| first.to_string())
+                .chain(parts[1..].iter().map(after))
+                .collect::<String>()
+        });
+        assert_eq!(theirs, ours, "{lines:?}");
+    }
+}
+
+/// What would have to wait for an upstream in the middle of EXEC's reply.
+#[test]
+fn what_cannot_be_queued_is_refused_at_once() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    for request in
+        ["SUBSCRIBE a", "PSUBSCRIBE a", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "CLIENT UNBLOCK 1"]
+    {
+        let lines = ["MULTI", "SET k v", request, "EXEC", "EXISTS k"];
+        let requests: Vec<u8> =
+            lines.iter().flat_map(|line| encode(&line.split(' ').collect::<Vec<_>>())).collect();
+        let replies = proxy.client().exchange(&requests, lines.len()).unwrap();
+        assert!(replies[2].ends_with(b"is not supported inside MULTI\r\n"), "{request}");
+        assert!(replies[3].starts_with(b"-EXECABORT"), "{request}");
+        assert_eq!(replies[4], b":0\r\n", "{request}");
+    }
 }
 
 #[test]

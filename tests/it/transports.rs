@@ -13,6 +13,7 @@ use crate::support::client::RawClient;
 use crate::support::proxy::Proxy;
 use crate::support::redis::{RedisServer, free_port};
 use crate::support::reply::encode;
+use crate::support::until;
 
 /// A certificate authority and a certificate for `localhost` and 127.0.0.1, as files.
 struct Certificates {
@@ -81,14 +82,21 @@ fn the_upstream_may_be_a_unix_socket() {
     assert_eq!(client.call_raw(&["BLPOP", "none", "0.01"]).unwrap(), b"*-1\r\n");
 }
 
+/// Lets a server speak TLS on a free port. Whether it is still free when the server takes it is for the server
+/// to say: then the next one is tried.
+fn tls_port(redis: &RedisServer) -> u16 {
+    until("the server speaks TLS", || {
+        let port = free_port();
+        let reply = redis.client().call(&["CONFIG", "SET", "tls-port", &port.to_string()]).unwrap();
+        (!reply.is_error()).then_some(port)
+    })
+}
+
 #[test]
 fn tls_on_both_sides() {
     let files = Certificates::new();
     let (ca, cert, key) = (files.file("ca.pem"), files.file("cert.pem"), files.file("key.pem"));
-    let port = free_port();
     let redis = RedisServer::start(&[
-        "--tls-port",
-        &port.to_string(),
         "--tls-cert-file",
         &cert,
         "--tls-key-file",
@@ -98,6 +106,7 @@ fn tls_on_both_sides() {
         "--tls-auth-clients",
         "no",
     ]);
+    let port = tls_port(&redis);
     redis.require_password("secret");
     let url = format!("rediss://:secret@localhost:{port}/2");
     let proxy = Proxy::with(&[

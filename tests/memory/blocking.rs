@@ -48,6 +48,20 @@ impl Stage {
         }
     }
 
+    /// Waits until a key has expired on both sides.
+    fn await_gone(&mut self, key: &str) {
+        let line = format!("EXISTS {key}");
+        let args: ArgVec = words(&line).iter().collect();
+        loop {
+            let mut out = BytesMut::new();
+            let _ = self.engine.execute(&mut Caller::default(), args.args(), &mut out);
+            if out[..] == b":0\r\n"[..] && self.observer.call(&line) == b":0\r\n" {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// A client that waits gets its reply, the same on both sides.
     pub fn hears(&mut self, client: usize) {
         let (connection, _, waiting) = &mut self.clients[client];
@@ -237,10 +251,7 @@ fn transactions_answer_as_redis_does() {
     }
     stage.say(1, "SET k 1 PX 20");
     let watch = stage.watch(0, "WATCH k");
-    while stage.observer.call("EXISTS k") == b":1\r\n" {
-        std::thread::yield_now();
-    }
-    std::thread::sleep(Duration::from_millis(2));
+    stage.await_gone("k");
     stage.transaction(0, &["GET k"], Some(&watch));
     let watch = stage.watch(0, "WATCH k");
     stage.transaction(0, &["GET k"], Some(&watch));

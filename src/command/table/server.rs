@@ -4,7 +4,7 @@ use super::words::{
     ADMIN, ALLOW_BUSY, ASKING, DENYOOM, FAST, LOADING, NO_ASYNC_LOADING, NO_KEYS, NO_MULTI, NOSCRIPT, OW,
     READONLY, RO, Row, STALE, UPDATE, WRITE, cmd, key,
 };
-use crate::command::Class::{Admin, Denied, Lane, Local, Pinned};
+use crate::command::Class::{Admin, Denied, Lane, Local};
 use crate::command::Reach::Keyspace;
 use crate::command::flags::Acl;
 
@@ -181,9 +181,9 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("7.0.0", "Load a module with extended parameters", "O(1)"),
     cmd("module|unload",  3, Denied, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING], NO_KEYS)
         .doc("4.0.0", "Unload a module", "O(1)"),
-    cmd("monitor",         1, Pinned, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
+    cmd("monitor",         1, Local, &[ADMIN, NOSCRIPT, LOADING, STALE], NO_KEYS)
         .doc("1.0.0", "Listen for all requests received by the server in real time", "")
-        .note("Redis's own feed: it shows what the proxy sends, not what L1 answers."),
+        .note("What all clients of this proxy ask for, whoever answers it; for what Redis does, connect to Redis."),
     cmd("psync",          -3, Denied, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI], NO_KEYS)
         .always_denied()
         .doc("2.8.0", "Internal command used for replication", "")

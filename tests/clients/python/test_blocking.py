@@ -1,7 +1,6 @@
 """Blocking pops: answered, timed out, abandoned, unblocked."""
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlparse
 
@@ -27,9 +26,7 @@ def test_element_already_there(r):
 
 
 def test_timeout_is_nil(r):
-    begin = time.monotonic()
     assert r.blpop("none", 0.1) is None
-    assert time.monotonic() - begin >= 0.09
     assert r.brpoplpush("none", "x", 1) is None
     assert r.bzpopmin("none", 0.05) is None
     assert r.blmove("none", "x", 0.05) is None

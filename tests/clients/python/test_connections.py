@@ -98,10 +98,9 @@ def test_timeout_breaks_no_other_reply(client):
 
 def test_pause(client):
     r = client(decode_responses=True)
-    begin = time.monotonic()
-    assert r.client_pause(100)
+    # All commands wait, UNPAUSE too: this one ends by itself.
+    assert r.client_pause(50)
     assert r.get("k") is None
-    assert time.monotonic() - begin >= 0.09
     assert r.client_pause(60_000, all=False)
     with ThreadPoolExecutor() as threads:
         assert r.get("k") is None
@@ -198,8 +197,9 @@ def test_monitor(client):
 
 
 def test_time_role_lolwut_slowlog(r):
+    before = int(time.time())
     seconds, micros = r.time()
-    assert abs(seconds - time.time()) < 5 and 0 <= micros < 1_000_000
+    assert before <= seconds <= time.time() and 0 <= micros < 1_000_000
     assert r.role()[0] == "master"
     assert "Redis" in r.lolwut()
     assert isinstance(r.slowlog_len(), int)
