@@ -32,7 +32,6 @@ mod generic;
 mod geo;
 mod geohash;
 mod geosearch;
-mod glob;
 mod hash;
 mod hashes;
 mod hll;

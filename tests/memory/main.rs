@@ -4,6 +4,7 @@ mod blocking;
 mod coverage;
 mod generic;
 mod geo;
+mod globs;
 mod hashes;
 mod hlls;
 mod lists;
