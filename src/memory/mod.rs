@@ -44,6 +44,7 @@ mod lists;
 mod longdouble;
 mod number;
 mod packed;
+mod pqsort;
 mod rdb;
 mod sample;
 mod set;
