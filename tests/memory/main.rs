@@ -1,5 +1,6 @@
 //! The memory engine against its oracle: the same commands on a real Redis, the same bytes in reply.
 
+mod arguments;
 mod blocking;
 mod coverage;
 mod generic;
