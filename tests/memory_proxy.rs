@@ -10,6 +10,7 @@ mod support;
 use support::client::RawClient;
 use support::proxy::Proxy;
 use support::redis::RedisServer;
+use support::reply::Reply;
 use support::until;
 
 /// Both servers, and the same clients of both.
@@ -358,6 +359,28 @@ fn commands_are_described_as_redis_describes_them() {
             if alone {
                 both.check(0, &format!("COMMAND INFO {name}"));
             }
+        }
+    }
+}
+
+#[test]
+fn commands_are_counted_and_documented() {
+    let mut both = Both::new(1, 3);
+    let (proxy, redis) = (&mut both.proxy.client(), &mut both.redis.client());
+    let names = proxy.call(&["COMMAND", "LIST"]).unwrap();
+    let count = proxy.call(&["COMMAND", "COUNT"]).unwrap();
+    assert_eq!(count.number(), Some(names.items().len() as f64));
+    for name in ["get", "zadd", "xreadgroup", "blmpop", "geosearch", "config"] {
+        let [ours, theirs] = [&mut *proxy, &mut *redis].map(|client| {
+            client.call(&["HELLO", "3"]).unwrap();
+            client.call(&["COMMAND", "DOCS", name]).unwrap().items()[1].clone()
+        });
+        for field in ["summary", "since", "group", "complexity"] {
+            let value = |docs: &Reply| {
+                let at = docs.items().iter().position(|item| item.text() == Some(field.as_bytes()));
+                at.map(|at| docs.items()[at + 1].clone())
+            };
+            assert_eq!(value(&ours), value(&theirs), "{name} {field}");
         }
     }
 }

@@ -224,6 +224,13 @@ impl Command {
         keys::find(self.key_rule, self.key_specs, self.flags, args, f)
     }
 
+    /// As `keys`, but going by the key specs alone, as COMMAND GETKEYS does: they find keys in some requests
+    /// that the command itself would refuse.
+    pub fn keys_by_specs(&self, args: &Args, f: impl FnMut(usize, Access)) -> KeysFound {
+        let rule = if self.key_rule == KeyRule::StreamNames { KeyRule::Specs } else { self.key_rule };
+        keys::find(rule, self.key_specs, self.flags, args, f)
+    }
+
     /// The key positions in the form that `COMMAND` had before key specs: (first, last, step).
     pub fn legacy_range(&self) -> LegacyRange {
         keys::legacy_range(self.key_specs)

@@ -26,21 +26,24 @@ fn dump(ctx: &mut Ctx) -> Result<(), Fault> {
 fn restore(ctx: &mut Ctx) -> Result<(), Fault> {
     let key = ctx.arg(1);
     let (mut replace, mut absolute, mut i) = (false, false, 4);
+    let (mut idle, mut frequency) = (false, false);
     while let Some(option) = ctx.args.get(i) {
         let number = ctx.args.get(i + 1);
         match (option.to_ascii_lowercase().as_slice(), number) {
             (b"replace", _) => replace = true,
             (b"absttl", _) => absolute = true,
-            (b"idletime", Some(number)) => {
+            (b"idletime", Some(number)) if !frequency => {
                 if int_arg(number)? < 0 {
                     return Err(Fault::new("ERR Invalid IDLETIME value, must be >= 0"));
                 }
+                idle = true;
                 i += 1;
             }
-            (b"freq", Some(number)) => {
+            (b"freq", Some(number)) if !idle => {
                 if !(0..=255).contains(&int_arg(number)?) {
                     return Err(Fault::new("ERR Invalid FREQ value, must be >= 0 and <= 255"));
                 }
+                frequency = true;
                 i += 1;
             }
             _ => return Err(SYNTAX),
@@ -62,7 +65,8 @@ fn restore(ctx: &mut Ctx) -> Result<(), Fault> {
     let expires = match (ttl, absolute) {
         (0, _) => NEVER,
         (ttl, true) => ttl.min(NEVER - 1),
-        (ttl, false) => ttl.saturating_add(ctx.keys.now).min(NEVER - 1),
+        // Wrapping, as in Redis: what lies beyond the end of time is past.
+        (ttl, false) => ttl.wrapping_add(ctx.keys.now).min(NEVER - 1),
     };
     // Deleted first, so that who waits for the key hears of the new one.
     ctx.keys.delete(key);

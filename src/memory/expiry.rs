@@ -139,7 +139,8 @@ fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
         Some(None) => -1,
         Some(Some(time)) => {
             let time = if relative { (time - ctx.keys.now).max(0) } else { time };
-            if unit == Unit::Seconds { (time + 500) / 1000 } else { time }
+            // Not negative; the sum may exceed what is signed.
+            if unit == Unit::Seconds { ((time as u64 + 500) / 1000) as i64 } else { time }
         }
     };
     ctx.w.int(answer);

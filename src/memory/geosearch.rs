@@ -6,6 +6,7 @@ use super::fault::{Fault, NOT_INTEGER, SYNTAX};
 use super::geo::{place_arg, unit_arg, write_distance, write_place};
 use super::geohash::{self, Place, Shape};
 use super::number::{double, integer};
+use super::pqsort::partial_sort;
 use super::zset::ZSet;
 use super::zsetranges::store;
 use crate::resp::{Args, Writer};
@@ -249,14 +250,18 @@ impl<'a> Query<'a> {
         }
         // The nearest ones are meant, unless any will do.
         let sort = self.sort.or((self.count > 0 && !self.any).then_some(Sort::Near));
-        match sort {
-            Some(Sort::Near) => found.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
-            Some(Sort::Far) => found.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
-            None => {}
+        let wanted = if self.count > 0 { self.count.min(found.len()) } else { found.len() };
+        if let Some(sort) = sort {
+            let order = |a: &Found, b: &Found| match sort {
+                Sort::Near => a.distance.total_cmp(&b.distance),
+                Sort::Far => b.distance.total_cmp(&a.distance),
+            };
+            match wanted == found.len() {
+                true => found.sort_by(order),
+                false => partial_sort(&mut found, 0..wanted, &order),
+            }
         }
-        if self.count > 0 {
-            found.truncate(self.count);
-        }
+        found.truncate(wanted);
         found
     }
 

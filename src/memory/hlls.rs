@@ -144,7 +144,7 @@ fn pfdebug(ctx: &mut Ctx) -> Result<(), Fault> {
         b"encoding" => ctx.w.simple(if hll::is_dense(value) { "dense" } else { "sparse" }),
         b"todense" => ctx.w.int(hll::make_dense(value)?.into()),
         _ => {
-            let name = String::from_utf8_lossy(name);
+            let name = super::fault::quoted(name);
             return Err(Fault(format!("ERR Unknown PFDEBUG subcommand '{name}'").into()));
         }
     }

@@ -8,9 +8,8 @@ use super::number::int_arg;
 /// The commands.
 pub const ROWS: &[Row] = &[Row::read("LCS", -3, KeyArgs::TWO, lcs)];
 
-/// The table of the algorithm may take this much; longer strings are refused as Redis refuses them when
-/// it cannot have the memory.
-const MAX_TABLE: usize = 1 << 30;
+/// The table of the algorithm may take this much: Redis's proto-max-bulk-len.
+const MAX_TABLE: usize = 512 << 20;
 
 #[derive(Default)]
 struct Options {
@@ -103,8 +102,9 @@ impl Table {
     fn fill(a: &[u8], b: &[u8]) -> Result<Table, Fault> {
         let width = b.len() + 1;
         let size = (a.len() + 1).checked_mul(width).filter(|size| size * 4 <= MAX_TABLE);
-        let size =
-            size.ok_or(Fault::new("ERR Insufficient memory, failed allocating transient memory for LCS"))?;
+        let size = size.ok_or(Fault::new(
+            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+        ))?;
         let mut cells = vec![0u32; size];
         for i in 1..=a.len() {
             let (done, row) = cells.split_at_mut(i * width);

@@ -1,10 +1,13 @@
 //! SORT and SORT_RO.
 
+use std::ops::Range;
+
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{Fault, SYNTAX, WRONG_TYPE};
 use super::list::List;
 use super::number::{double, int_arg};
+use super::pqsort::partial_sort;
 use super::value::{Kind, Value};
 use super::view::Keys;
 use super::zset::ZSet;
@@ -89,7 +92,12 @@ fn sort(ctx: &mut Ctx, read_only: bool) -> Result<(), Fault> {
     let mut options = Options::parse(ctx, read_only)?;
     let mut by = options.by;
     let mut unsorted = options.unsorted;
-    let (mut elements, in_order, is_set) = match ctx.keys.get(ctx.args.get(1).unwrap_or_default()) {
+    let key = ctx.arg(1);
+    if let Ok(Some(zset)) = ctx.keys.typed_mut::<ZSet>(key) {
+        // As in Redis, where OBJECT ENCODING tells of it.
+        zset.unpack();
+    }
+    let (mut elements, in_order, is_set) = match ctx.keys.get(key) {
         None => (Vec::new(), false, false),
         Some(value) => elements(value)?,
     };
@@ -104,7 +112,8 @@ fn sort(ctx: &mut Ctx, read_only: bool) -> Result<(), Fault> {
     } else {
         elements = sorted(&mut ctx.keys, elements, by, &options)?;
     }
-    let elements = limited(elements, options.limit);
+    elements.truncate(wanted(elements.len(), options.limit).end);
+    elements.drain(..wanted(elements.len(), options.limit).start);
     match options.store {
         None => write(ctx, &elements, &options.gets),
         Some(target) => store(ctx, target, &elements, &options.gets),
@@ -151,14 +160,18 @@ fn sorted(
         };
         items.push(Item { element, score, text });
     }
-    items.sort_by(|a, b| {
+    let order = |a: &Item, b: &Item| {
         let order = if options.alpha {
             compare(a.text.as_deref(), b.text.as_deref(), options.store.is_some())
         } else {
             a.score.total_cmp(&b.score).then_with(|| a.element.cmp(&b.element))
         };
         if options.descending { order.reverse() } else { order }
-    });
+    };
+    match wanted(items.len(), options.limit) {
+        all if all.len() == items.len() => items.sort_by(order),
+        some => partial_sort(&mut items, some, &order),
+    }
     Ok(items.into_iter().map(|item| item.element).collect())
 }
 
@@ -178,11 +191,12 @@ fn compare(a: Option<&[u8]>, b: Option<&[u8]>, whole: bool) -> std::cmp::Orderin
     a.map(|a| &a[..shown(a)]).cmp(&b.map(|b| &b[..shown(b)]))
 }
 
-fn limited(elements: Vec<Vec<u8>>, limit: Option<(i64, i64)>) -> Vec<Vec<u8>> {
-    let Some((start, count)) = limit else { return elements };
-    let start = usize::try_from(start).unwrap_or(0);
+/// Which of so many elements LIMIT selects.
+fn wanted(len: usize, limit: Option<(i64, i64)>) -> Range<usize> {
+    let Some((start, count)) = limit else { return 0..len };
+    let start = usize::try_from(start).unwrap_or(0).min(len);
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    elements.into_iter().skip(start).take(count).collect()
+    start..start.saturating_add(count).min(len)
 }
 
 /// The value that a pattern leads to: `#` is the element itself, `*` stands for it, `->` names a field.

@@ -146,12 +146,14 @@ impl<'a> Keys<'a> {
             self.typed::<T>(key)?;
         }
         // Keys whose time was over are gone now, so nothing moves from here on.
-        let find = |key: &&[u8]| {
-            let hash = hash(key);
-            let keys = &self.locked.shard_ref(self.shards.of(hash)).dbs[self.db].keys;
-            keys.find(hash, key).map(|at| T::of(&keys.at(at).value)).transpose()
-        };
-        keys.iter().map(find).collect()
+        keys.iter().map(|key| self.found(key).map(T::of).transpose()).collect()
+    }
+
+    /// The value of a key that was looked up before: not a use of it, and nothing expires.
+    pub fn found(&self, key: &[u8]) -> Option<&Value> {
+        let hash = hash(key);
+        let keys = &self.locked.shard_ref(self.shards.of(hash)).dbs[self.db].keys;
+        keys.find(hash, key).map(|at| &keys.at(at).value)
     }
 
     /// The bytes of a string, for a command that reads.

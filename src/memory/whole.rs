@@ -5,8 +5,9 @@ use super::engine::Ctx;
 use super::fault::{BAD_CURSOR, DB_RANGE, Fault, NOT_INTEGER, SYNTAX};
 use super::keyspace::{Entry, Keyspace};
 use super::number::{int32_arg, integer};
+use super::shard::Db;
 use super::table::{Keyed, SCAN_END};
-use super::{glob, shard::Db};
+use crate::store::glob_match;
 
 /// The commands.
 pub const ROWS: &[Row] = &[
@@ -36,13 +37,15 @@ fn each_db(ctx: &mut Ctx, mut visit: impl FnMut(&mut Db)) {
 }
 
 fn keys(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (pattern, now) = (ctx.arg(1), ctx.keys.now);
+    // As in Redis a star alone is no pattern: patterns do not match a key without a name, but this does.
+    let (pattern, now) = (Some(ctx.arg(1)).filter(|pattern| *pattern != b"*"), ctx.keys.now);
     let mut found = bytes::BytesMut::new();
     let mut count = 0;
     let mut w = crate::resp::Writer::new(&mut found, ctx.w.proto);
     each_db(ctx, |db| {
         for entry in db.keys.iter() {
-            if glob::matches(pattern, entry.key()) && !entry.expired(now) {
+            let wanted = pattern.is_none_or(|pattern| glob_match(pattern, entry.key()));
+            if wanted && !entry.expired(now) {
                 w.bulk(entry.key());
                 count += 1;
             }
@@ -85,7 +88,7 @@ impl<'a> ScanOptions<'a> {
 
     /// Whether a key or member is wanted.
     pub fn wants(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, name))
+        self.pattern.is_none_or(|pattern| glob_match(pattern, name))
     }
 }
 

@@ -170,14 +170,21 @@ impl ZSet {
                 insert(packed, member, score);
                 return true;
             }
+            self.unpack();
+        }
+        let ZSet::Large(large) = self else { return false };
+        large.set(member, score)
+    }
+
+    /// Keeps the members as many are kept, however few they are.
+    pub fn unpack(&mut self) {
+        if let ZSet::Packed(_) = self {
             let mut large = Box::<Large>::default();
             for (member, score) in self.all() {
                 large.set(member, score);
             }
             *self = ZSet::Large(large);
         }
-        let ZSet::Large(large) = self else { return false };
-        large.set(member, score)
     }
 
     /// Removes a member; true when it was there.

@@ -155,13 +155,16 @@ fn combine(ctx: &mut Ctx, how: How, then: Then) -> Result<(), Fault> {
     if how != How::Diff {
         query.sources.sort_by_key(|source| source.len);
     }
+    if then == Then::Count {
+        ctx.w.int(count_common(&ctx.keys, &query) as i64);
+        return Ok(());
+    }
     let mut result = match how {
         How::Union => union(&mut ctx.keys, &query),
         How::Inter => intersection(&mut ctx.keys, &query),
         How::Diff => difference(&mut ctx.keys, &query),
     };
     match then {
-        Then::Count => ctx.w.int(result.len().min(query.limit) as i64),
         Then::Store => {
             let longest = result.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
             let mut set = ZSet::for_members(result.len(), longest);
@@ -170,7 +173,7 @@ fn combine(ctx: &mut Ctx, how: How, then: Then) -> Result<(), Fault> {
             }
             store(ctx, ctx.arg(1), set);
         }
-        Then::Reply => {
+        Then::Reply | Then::Count => {
             result.sort_unstable_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
             write_header(&mut ctx.w, result.len(), query.scores);
             for (member, score) in &result {
@@ -235,6 +238,22 @@ fn intersection(keys: &mut Keys, query: &Query) -> Scored {
         });
     }
     result
+}
+
+/// How many members all sources have, the smallest first; no more are looked for than are asked for.
+fn count_common(keys: &Keys, query: &Query) -> usize {
+    let values: Option<Vec<&Value>> = query.sources.iter().map(|source| keys.found(source.key)).collect();
+    let values = values.unwrap_or_default();
+    let Some((first, others)) = values.split_first() else { return 0 };
+    let common = |member: &[u8]| others.iter().all(|other| score(other, member).is_some());
+    match first {
+        Value::ZSet(set) => set.all().filter(|(member, _)| common(member)).take(query.limit).count(),
+        Value::Set(set) => {
+            let members = set.iter().filter(|member| common(member.bytes(&mut itoa::Buffer::new())));
+            members.take(query.limit).count()
+        }
+        _ => 0,
+    }
 }
 
 /// What the first has and no other: by looking its members up in the others, or by taking the others'

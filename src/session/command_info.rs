@@ -108,8 +108,8 @@ impl Core {
             return self.error(id, b"ERR Invalid number of arguments specified for command");
         }
         let mut keys = Vec::new();
-        let found = wanted.keys(&asked, |i, access| keys.push((i, access)));
-        if found == KeysFound::Unknown && !wanted.flags.has(Flags::NO_MANDATORY_KEYS) {
+        let found = wanted.keys_by_specs(&asked, |i, access| keys.push((i, access)));
+        if (found == KeysFound::Unknown || keys.is_empty()) && !wanted.flags.has(Flags::NO_MANDATORY_KEYS) {
             return self.error(id, b"ERR Invalid arguments specified for command");
         }
         let flags = command.name == "command|getkeysandflags";

@@ -70,7 +70,8 @@ fn match_class(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
                 p += 2;
             }
             Some(&low) if p + 2 < pattern.len() && pattern[p + 1] == b'-' => {
-                let high = pattern[p + 2];
+                // Signed, as C's char is where Redis runs.
+                let (low, high, byte) = (low as i8, pattern[p + 2] as i8, byte as i8);
                 found |= (low.min(high)..=low.max(high)).contains(&byte);
                 p += 3;
             }

@@ -105,8 +105,13 @@ pub const RULES: &[Rule] = &[
         commands: &["sort", "sort_ro"],
         reason: "Redis takes the errno that an earlier command or read left behind for one of its own strtod: \
                  `ZINTERSTORE d 1 z WEIGHTS 1e400; RPUSH l 1 2; SORT l` fails on a server that was asked \
-                 nothing in between, and succeeds on one that was",
-        same: |_, a, b| is_left_over_errno(a, b) || is_left_over_errno(b, a),
+                 nothing in between, and succeeds on one that was; and by a pattern without a star a set \
+                 comes in the order of its hash table",
+        same: |context, a, b| {
+            is_left_over_errno(a, b)
+                || is_left_over_errno(b, a)
+                || sorts_by_nothing(context.args) && same_shape(a, b)
+        },
     },
     Rule {
         name: "dump",
@@ -157,6 +162,12 @@ pub fn rule_for(name: &str) -> Option<usize> {
 fn is_left_over_errno(failed: &Reply, sorted: &Reply) -> bool {
     let text: &[u8] = b"ERR One or more scores can't be converted into double";
     failed.is_error() && failed.text() == Some(text) && sorted.kind() == b'*'
+}
+
+/// SORT with a BY pattern that names one key, which means not to sort.
+fn sorts_by_nothing(args: &[Vec<u8>]) -> bool {
+    let by = |pair: &[Vec<u8>]| pair[0].eq_ignore_ascii_case(b"by") && !pair[1].contains(&b'*');
+    args.windows(2).any(by)
 }
 
 /// The reply with everything in it in one order.

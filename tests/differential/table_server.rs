@@ -85,7 +85,7 @@ pub const ROWS: &[Row] = &[
     row("command", "").exact().rarely(),
     row("command|count", "").rarely(),
     row("command|list", "[FILTERBY (ACLCAT category|PATTERN pattern|MODULE ident)]").rarely(),
-    row("command|info", "command+").rarely(),
+    row("command|info", "command+").exact().rarely(),
     row("command|docs", "command+").rarely(),
     row("command|getkeys", "(GET key|MSET key value key value|EVAL script 2 key key|XREAD STREAMS key key 0 0|PING|NOSUCH)")
         .failing_options(&["PING", "NOSUCH"])

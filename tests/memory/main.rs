@@ -1,9 +1,11 @@
 //! The memory engine against its oracle: the same commands on a real Redis, the same bytes in reply.
 
+mod arguments;
 mod blocking;
 mod coverage;
 mod generic;
 mod geo;
+mod globs;
 mod hashes;
 mod hlls;
 mod lists;
