@@ -1,0 +1,257 @@
+//! The servers that are compared: how each is started, filled and warmed.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::Options;
+use crate::link;
+use crate::process::{Cpu, Process, exists};
+use crate::rows::{Group, Row};
+use crate::support::client::RawClient;
+use crate::support::redis::free_port;
+use crate::support::reply::encode_into;
+use crate::support::until;
+
+/// Clients at once that the servers must allow.
+const MAX_CLIENTS: usize = 12_000;
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// redis-server: the measure.
+    Redis,
+    /// twemproxy.
+    Nutcracker,
+    /// Envoy's Redis proxy.
+    Envoy,
+    /// nearcache with its near cache.
+    L1,
+    /// nearcache without: every request is forwarded.
+    L1Off,
+    /// nearcache without an upstream.
+    Memory,
+}
+
+impl Kind {
+    /// All of them, with the names that `--targets` knows.
+    pub const ALL: [(Kind, &'static str); 6] = [
+        (Kind::Redis, "redis"),
+        (Kind::Nutcracker, "nutcracker"),
+        (Kind::Envoy, "envoy"),
+        (Kind::L1, "l1"),
+        (Kind::L1Off, "l1-off"),
+        (Kind::Memory, "memory"),
+    ];
+
+    /// The program.
+    pub fn program(self, options: &Options) -> &str {
+        match self {
+            Kind::Redis => "redis-server",
+            Kind::Nutcracker => "nutcracker",
+            Kind::Envoy => &options.envoy,
+            Kind::L1 | Kind::L1Off | Kind::Memory => &options.nearcache,
+        }
+    }
+
+    /// Whether it can take part.
+    pub fn is_there(self, options: &Options) -> bool {
+        match self {
+            // Until the program knows the option, it has no near cache that could be switched off.
+            Kind::L1 => can_switch_l1(options),
+            kind => exists(kind.program(options)),
+        }
+    }
+
+    /// Whether it stands in front of Redis.
+    pub fn is_proxy(self) -> bool {
+        !matches!(self, Kind::Redis | Kind::Memory)
+    }
+
+    /// Its arguments, to serve on `port` in front of a Redis on `upstream`. Files go into `dir`.
+    pub fn args(self, options: &Options, dir: &Path, port: u16, upstream: u16) -> Vec<String> {
+        let near = |more: &[String]| {
+            let listen = format!("127.0.0.1:{port}");
+            let max_clients = format!("server.max_clients={MAX_CLIENTS}");
+            let own = ["--listen", &listen, "--set", "server.worker_threads=1", "--set", &max_clients];
+            own.iter().map(ToString::to_string).chain(more.iter().cloned()).collect()
+        };
+        let url = ["--upstream".to_owned(), format!("redis://127.0.0.1:{upstream}")];
+        match self {
+            Kind::Redis => {
+                let port = format!("--port {port} --save '' --bind 127.0.0.1 --maxclients {MAX_CLIENTS}");
+                port.split(' ').map(|arg| arg.replace('\'', "")).collect()
+            }
+            Kind::Nutcracker => {
+                let file = dir.join(format!("nutcracker-{port}.yml"));
+                fs::write(&file, nutcracker(port, upstream)).unwrap();
+                // Its statistics port must not be that of another one.
+                vec!["-c".into(), file.display().to_string(), "-s".into(), free_port().to_string()]
+            }
+            Kind::Envoy => {
+                let file = dir.join(format!("envoy-{port}.yaml"));
+                fs::write(&file, envoy(port, upstream)).unwrap();
+                let file = file.display().to_string();
+                ["--concurrency", "1", "--disable-hot-restart", "-l", "off", "-c", &file]
+                    .map(str::to_owned)
+                    .into()
+            }
+            Kind::Memory => near(&["--upstream".to_owned(), String::new()]),
+            Kind::L1Off if can_switch_l1(options) => {
+                near(&[url.as_slice(), &["--set".into(), "cache.enabled=false".into()]].concat())
+            }
+            Kind::L1 | Kind::L1Off => near(&url),
+        }
+    }
+}
+
+/// A server under measurement.
+pub struct Target {
+    /// Its name in tables.
+    pub name: &'static str,
+    /// Where it serves.
+    pub port: u16,
+    kind: Kind,
+    process: Process,
+    /// The Redis behind it, whose CPU time counts too.
+    redis: Option<std::rc::Rc<Target>>,
+}
+
+impl Target {
+    /// Starts one and waits until it answers.
+    pub fn start(kind: Kind, name: &'static str, options: &Options, dir: &Path, upstream: u16) -> Target {
+        let port = free_port();
+        let args = kind.args(options, dir, port, upstream);
+        let process = Process::start(options.server_core, kind.program(options), &args);
+        until(&format!("{name} answers"), || call(port, &["GET", "ready"]).then_some(()));
+        Target { name, port, kind, process, redis: None }
+    }
+
+    /// CPU time so far: its own, and that of the whole server side.
+    pub fn cpu(&self) -> (Cpu, Cpu) {
+        let own = self.process.cpu();
+        (own, self.redis.as_ref().map_or(own, |redis| own + redis.process.cpu()))
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        self.process.resident()
+    }
+
+    /// Reads every key three times, so that what caches has cached.
+    pub fn warm(&self, row: &Row) {
+        for _ in 0..3 {
+            self.pipeline(row, |i, out| encode_into(out, &["GET", &Row::key(i)]));
+        }
+    }
+
+    /// Empties it and sets what the row reads.
+    fn fill(&self, row: &Row) {
+        assert!(call(self.port, &["FLUSHALL"]), "{} refuses FLUSHALL", self.name);
+        let value = "x".repeat(row.value);
+        self.pipeline(row, |i, out| encode_into(out, &["SET", &Row::key(i), &value]));
+        let push: Vec<String> = ["RPUSH", "list:100"].iter().map(ToString::to_string).collect();
+        let push: Vec<String> = push.into_iter().chain((0..100).map(|i| format!("{i:03}"))).collect();
+        assert!(call(self.port, &push), "{} refuses RPUSH", self.name);
+    }
+
+    /// One request per key, a megabyte of values at a time.
+    fn pipeline(&self, row: &Row, request: impl Fn(usize, &mut Vec<u8>)) {
+        let mut client = RawClient::connect(addr(self.port)).unwrap();
+        let at_once = ((1 << 20) / row.value).clamp(1, 100);
+        for start in (0..row.keys).step_by(at_once) {
+            let keys = start..row.keys.min(start + at_once);
+            let mut out = Vec::new();
+            keys.clone().for_each(|i| request(i, &mut out));
+            client.send(&out).unwrap();
+            keys.for_each(|_| assert_ne!(client.read().unwrap()[0], b'-', "{} answers an error", self.name));
+        }
+    }
+}
+
+/// All targets of a group of rows.
+pub struct Fleet {
+    /// In the order of the tables, Redis first.
+    pub targets: Vec<std::rc::Rc<Target>>,
+    _dir: TempDir,
+}
+
+impl Fleet {
+    /// Starts those that are wanted and there; `far`: with a network between Redis and its clients.
+    pub fn start(options: &Options, group: Group, far: bool) -> Fleet {
+        let dir = TempDir::new().unwrap();
+        let mut redis = Target::start(Kind::Redis, "redis", options, dir.path(), 0);
+        let upstream = if far { link::start(redis.port).unwrap() } else { redis.port };
+        redis.port = upstream;
+        let redis = std::rc::Rc::new(redis);
+        let mut targets = vec![std::rc::Rc::clone(&redis)];
+        for (kind, name) in Kind::ALL.into_iter().skip(1) {
+            let takes_part = group == Group::Proxy || !kind.is_proxy();
+            if takes_part && options.targets.iter().any(|wanted| wanted == name) && kind.is_there(options) {
+                let mut target = Target::start(kind, name, options, dir.path(), upstream);
+                target.redis = kind.is_proxy().then(|| std::rc::Rc::clone(&redis));
+                targets.push(std::rc::Rc::new(target));
+            }
+        }
+        Fleet { targets, _dir: dir }
+    }
+
+    /// Fills those that hold data of their own.
+    pub fn fill(&self, row: &Row) {
+        self.targets.iter().filter(|target| !target.kind.is_proxy()).for_each(|target| target.fill(row));
+    }
+}
+
+fn addr(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// True if the command is answered, and not with an error.
+pub fn call(port: u16, args: &[impl AsRef<[u8]>]) -> bool {
+    let reply = RawClient::connect(addr(port)).and_then(|mut client| client.call(args));
+    reply.is_ok_and(|reply| !reply.is_error())
+}
+
+/// Whether this nearcache has a near cache that can be switched off.
+fn can_switch_l1(options: &Options) -> bool {
+    let mut command = Command::new(&options.nearcache);
+    command.args(["--set", "cache.enabled=false", "--check"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn nutcracker(port: u16, upstream: u16) -> String {
+    format!(
+        "pool:\n  listen: 127.0.0.1:{port}\n  redis: true\n  hash: fnv1a_64\n  distribution: ketama\n  \
+         preconnect: true\n  timeout: 30000\n  servers:\n   - 127.0.0.1:{upstream}:1\n"
+    )
+}
+
+fn envoy(port: u16, upstream: u16) -> String {
+    format!(
+        r#"
+static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.redis_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3.RedisProxy
+          stat_prefix: redis
+          settings: {{ op_timeout: 30s }}
+          prefix_routes: {{ catch_all_route: {{ cluster: redis }} }}
+  clusters:
+  - name: redis
+    type: STATIC
+    connect_timeout: 5s
+    load_assignment:
+      cluster_name: redis
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {upstream} }} }} }}
+"#
+    )
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Instructions per GET, counted by valgrind: the same on every machine and at any load, so that a change of a
+# few per cent shows. The kernel's part is not in it.
+#
+#   cargo build --release && benches/instructions.sh [row …]     rows: redis hit miss memory; default: all
+#
+# Each count is the difference of a long and a short run, divided by the difference of their requests: what
+# start and warming cost is in both and drops out. redis-benchmark uses one client, so that little depends on
+# timing. Needed: valgrind, redis-server, redis-benchmark, python3.
+set -euo pipefail
+bin=${CARGO_TARGET_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/target}/release/nearcache
+dir=$(mktemp -d)
+redis_pid='' pid=''
+trap 'kill $redis_pid $pid 2>/dev/null || true; rm -r "$dir"' EXIT
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+answers() {
+    until [ "$(redis-cli -p "$1" SET key:__rand_int__ "$value" 2>/dev/null)" = OK ]; do sleep 0.05; done
+}
+# Instructions of one run of $2 requests in pipelines of $1; the rest is the server's command line, in which
+# PORT stands for its port.
+total() {
+    local depth=$1 requests=$2 port
+    shift 2
+    port=$(free_port)
+    valgrind --tool=callgrind --callgrind-out-file="$dir/out" "${@//PORT/$port}" >/dev/null 2>&1 &
+    pid=$!
+    answers "$port"
+    # What an entry needs to be admitted to L1.
+    redis-benchmark -p "$port" -t get -n 100 -c 1 -q >/dev/null
+    redis-benchmark -p "$port" -t get -n "$requests" -c 1 -P "$depth" -q >/dev/null
+    kill "$pid"
+    wait "$pid" || true
+    awk '/^(totals|summary):/ { print $2; exit }' "$dir/out"
+}
+value=$(printf 'x%.0s' {1..64})
+redis=$(free_port)
+redis-server --port "$redis" --save '' >/dev/null &
+redis_pid=$!
+answers "$redis"
+off=(--set cache.enabled=false)
+"$bin" "${off[@]}" --check >/dev/null 2>&1 || off=() # older: there is no L1 to switch off
+printf '%-8s %-9s %s\n' row pipeline 'instructions/request'
+[ $# -gt 0 ] || set -- redis hit miss memory
+for row in "$@"; do
+    near=("$bin" --listen 127.0.0.1:PORT --set server.worker_threads=1)
+    case $row in
+    redis) command=(redis-server --port PORT --save '') ;;
+    hit) command=("${near[@]}" --upstream "redis://127.0.0.1:$redis") ;;
+    miss) command=("${near[@]}" --upstream "redis://127.0.0.1:$redis" "${off[@]}") ;;
+    memory) command=("${near[@]}" --upstream '') ;;
+    *) echo "no such row: $row" >&2 && exit 1 ;;
+    esac
+    for depth in 1 64; do
+        short=$((depth * 500)) long=$((depth * 2500))
+        before=$(total "$depth" "$short" "${command[@]}")
+        after=$(total "$depth" "$long" "${command[@]}")
+        printf '%-8s %-9s %s\n' "$row" "$depth" $(((after - before) / (long - short)))
+    done
+done
