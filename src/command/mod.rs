@@ -187,6 +187,12 @@ impl Command {
         self.flags.has(Flags::WRITE) || matches!(self.reach, Reach::WritesMore | Reach::Keyspace)
     }
 
+    /// True if a request that begins with `name` is surely this command, whatever follows.
+    pub fn is_named(&self, name: &[u8]) -> bool {
+        let whole = self.container == self.id && self.subcommand_count == 0;
+        whole && self.name.as_bytes().eq_ignore_ascii_case(name)
+    }
+
     /// True if what is cached of some key may be different behind it.
     pub fn may_change(&self) -> bool {
         self.is_write()

@@ -51,8 +51,38 @@ pub(super) fn short(text: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
+/// The usual header: its type, one to three digits and `\r\n`. Gives the number and where the line ends, or
+/// None for anything that needs a closer look.
+#[inline(always)]
+pub(super) fn header(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    match *buf.get(at..)? {
+        [k, a @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => Some((digit(a), at + 4)),
+        [k, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => {
+            Some((digit(a) * 10 + digit(b), at + 5))
+        }
+        [k, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => {
+            Some((digit(a) * 100 + digit(b) * 10 + digit(c), at + 6))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn usual_headers_are_understood_and_others_left() {
+        for n in 0..1000 {
+            let line = format!("x${n}\r\n");
+            assert_eq!(header(line.as_bytes(), 1, b'$'), Some((n, line.len())));
+            assert_eq!(header(line.as_bytes(), 1, b'*'), None);
+            assert_eq!(header(&line.as_bytes()[..line.len() - 1], 1, b'$'), None);
+        }
+        for odd in ["$1000\r\n", "$01\r\n", "$-1\r\n", "$\r\n", "$1\n", "$1\rx", "", "$"] {
+            assert_eq!(header(odd.as_bytes(), 0, b'$'), None, "{odd:?}");
+        }
+    }
+
     use super::*;
 
     #[test]

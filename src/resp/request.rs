@@ -163,6 +163,9 @@ impl RequestParser {
     /// (a blank line, `*0`, `*-1`) is complete and has no arguments.
     pub fn parse(&mut self, buf: &[u8]) -> Result<Parsed, ProtocolError> {
         if self.phase == Phase::Start {
+            if let Some(len) = self.parse_usual(buf) {
+                return Ok(Parsed::Complete(len));
+            }
             self.begin(buf);
         }
         let complete = match self.phase {
@@ -231,6 +234,36 @@ impl RequestParser {
     pub fn release(&mut self) {
         self.ranges = Vec::new();
         self.scratch = Vec::new();
+    }
+
+    /// A request that is here as a whole and in the form in which all clients send: understood in one go.
+    /// Anything else is None, and looked at closely from its first byte.
+    #[inline]
+    fn parse_usual(&mut self, buf: &[u8]) -> Option<usize> {
+        if self.streaming || self.ranges.capacity() > KEEP_RANGES || buf.len() > u32::MAX as usize {
+            return None;
+        }
+        let (count, mut pos) = number::header(buf, 0, b'*')?;
+        let (max_args, max_bulk) = match self.authenticated {
+            true => (self.limits.max_args, self.limits.max_bulk),
+            false => (UNAUTHENTICATED_ARGS, UNAUTHENTICATED_BULK),
+        };
+        if count == 0 || count > max_args {
+            return None;
+        }
+        self.ranges.clear();
+        for _ in 0..count {
+            let (len, start) = number::header(buf, pos, b'$')?;
+            let end = start + len;
+            if len > max_bulk || buf.get(end..end + 2)? != b"\r\n" {
+                return None;
+            }
+            self.ranges.push((start as u32, end as u32));
+            pos = end + 2;
+        }
+        self.scratch.clear();
+        self.pos = pos;
+        Some(pos)
     }
 
     #[inline]

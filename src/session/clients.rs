@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
 
 use dashmap::DashMap;
@@ -89,6 +89,8 @@ pub struct Clients {
     last_id: AtomicU64,
     /// CLIENT PAUSE, while it lasts.
     pause: RwLock<Option<Pause>>,
+    /// There may be one: asked per command, without a lock.
+    pausing: AtomicBool,
 }
 
 /// CLIENT PAUSE.
@@ -231,11 +233,15 @@ impl Clients {
 
     /// The pause that is in force.
     pub fn pause(&self, now: Nanos) -> Option<Pause> {
+        if !self.pausing.load(Relaxed) {
+            return None;
+        }
         self.pause.read().filter(|pause| pause.until > now)
     }
 
     /// Begins, prolongs or ends a pause; who waits for its end looks again.
     pub fn set_pause(&self, pause: Option<Pause>) {
+        self.pausing.store(pause.is_some(), Relaxed);
         *self.pause.write() = pause;
         self.all().iter().for_each(|client| client.inbox.nudge());
     }

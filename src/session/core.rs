@@ -84,6 +84,8 @@ pub struct Core {
     pub copied: Vec<u8>,
     /// How keys are cached.
     pub policy: Arc<Policy>,
+    /// The command executed last.
+    pub last: Option<&'static Command>,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -199,6 +201,7 @@ impl Core {
             guard: Guard::default(),
             copied: Vec::new(),
             policy: shared.policy.load_full(),
+            last: None,
             bypass: false,
             fenced: false,
             lane_full: false,

@@ -67,7 +67,12 @@ impl Core {
             Mute::This => self.mute = Mute::No,
             Mute::No | Mute::All => {}
         }
-        let flow = match command::lookup(&args) {
+        // Most requests name the same command as the one before.
+        let found = match self.last {
+            Some(last) if last.is_named(&args[0]) => Lookup::Known(last),
+            _ => command::lookup(&args),
+        };
+        let flow = match found {
             Lookup::Known(command) => self.known(command, args, raw),
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => {
@@ -85,6 +90,7 @@ impl Core {
     }
 
     fn known(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        self.last = Some(command);
         self.client.command.store(command.id, Relaxed);
         if !command.arity_ok(args.len()) {
             return self.reject(command.id, &command::wrong_arity_error(command));

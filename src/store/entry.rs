@@ -213,7 +213,17 @@ impl Entry {
             && rest_equals(&self.data[head.rest..head.reply], key.rest)
     }
 
+    #[inline]
     fn head(&self) -> Head {
+        if let [0, _, _, _, _, _, _, _, key_len @ 0..0x80, ..] = *self.data {
+            // Nothing but the key, and that short: the usual case.
+            let (key, end) = (FIXED + 1, FIXED + 1 + usize::from(key_len));
+            return Head { db: 0, identity: 0, expiry: Expiry::Never, key, rest: end, reply: end };
+        }
+        self.full_head()
+    }
+
+    fn full_head(&self) -> Head {
         let mut at = Reader { data: &self.data, pos: FIXED };
         let flags = self.data[0];
         let key_len = at.varint();

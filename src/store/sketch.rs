@@ -89,12 +89,11 @@ impl Sketch {
     /// Counts one access and returns the new estimate.
     pub fn touch(&mut self, hash: u64) -> u8 {
         let slots = self.slots(hash);
-        let count = self.count(hash) as u64;
+        let counts = slots.map(|(word, shift)| (self.words[word] >> shift) & MAX);
+        let count = counts.into_iter().min().unwrap_or(0);
         if count < MAX {
-            for (word, shift) in slots {
-                if (self.words[word] >> shift) & MAX == count {
-                    self.words[word] += 1 << shift;
-                }
+            for ((word, shift), _) in slots.into_iter().zip(counts).filter(|(_, c)| *c == count) {
+                self.words[word] += 1 << shift;
             }
         }
         self.seen += 1;
