@@ -42,6 +42,8 @@ pub struct Client {
     pub query_bytes: AtomicUsize,
     /// Bytes to be written.
     pub output_bytes: AtomicUsize,
+    /// Bytes of all its buffers, as charged to the budget of all clients.
+    pub held: AtomicUsize,
     /// What the client is doing, as the letters of CLIENT LIST.
     pub flags: Mutex<Flags>,
     /// The id upstream of the connection that it blocks on.
@@ -117,6 +119,7 @@ impl Client {
             subscriptions: Default::default(),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
             unblock: Mutex::new(None),
@@ -147,7 +150,7 @@ impl Client {
             self.letters(),
             self.db.load(Relaxed),
             self.multi.load(Relaxed),
-            query + output,
+            self.held.load(Relaxed).max(query + output),
             self.resp.load(Relaxed),
             String::from_utf8_lossy(&words.lib_name),
             String::from_utf8_lossy(&words.lib_ver),
@@ -227,6 +230,26 @@ impl Clients {
         let late: Vec<_> = self.all().into_iter().filter(|client| silent(client)).collect();
         late.iter().for_each(|client| client.inbox.close(Close::Idle));
         late.len()
+    }
+
+    /// Ends those that hold most until the rest holds no more than `budget`; how many.
+    pub fn close_largest(&self, budget: usize) -> usize {
+        let held = |client: &Client| client.held.load(Relaxed);
+        let mut all: Vec<_> = self.all().into_iter().map(|client| (held(&client), client)).collect();
+        all.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
+        let mut total: usize = all.iter().map(|(held, _)| held).sum();
+        let mut closed = 0;
+        for (held, client) in all {
+            if total <= budget {
+                break;
+            }
+            total -= held;
+            closed += 1;
+            // It is as good as gone, and not counted by the next look at all.
+            client.held.store(0, Relaxed);
+            client.inbox.close(Close::TooMuch);
+        }
+        closed
     }
 
     /// The pause that is in force.

@@ -118,6 +118,7 @@ impl Hub {
     /// Keeps the subscriptions alive until dropped.
     pub async fn run(self: Arc<Self>) {
         let mut connected_before = false;
+        let mut failures: u32 = 0;
         loop {
             while self.topics.lock().is_empty() {
                 self.work.notified().await;
@@ -129,14 +130,20 @@ impl Hub {
                         self.stats.pubsub.resubscribes.inc();
                         info!("subscribed anew; messages published meanwhile were lost");
                     }
-                    connected_before = true;
+                    if failures > 0 {
+                        info!(failures, "connected again for subscriptions");
+                    }
+                    (connected_before, failures) = (true, 0);
                     self.topics.lock().connected();
                     let error = Feed::new(&self, wire).serve().await;
                     self.change(Topics::lost);
                     warn!(%error, "subscription connection lost");
                 }
                 Err(error) => {
-                    warn!(%error, "no connection for subscriptions");
+                    failures = failures.saturating_add(1);
+                    if is_worth_saying(failures) {
+                        warn!(%error, failures, "no connection for subscriptions");
+                    }
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
             }
@@ -162,6 +169,11 @@ impl Hub {
             }
         }
     }
+}
+
+/// The first failure is news, and then ever fewer: the 2nd, the 4th, the 8th …
+fn is_worth_saying(failures: u32) -> bool {
+    failures.is_power_of_two()
 }
 
 /// One connection of the hub.
@@ -347,4 +359,17 @@ fn as_push(frame: Bytes) -> Bytes {
     let mut push = BytesMut::from(&frame[..]);
     push[0] = b'>';
     push.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_worth_saying;
+
+    #[test]
+    fn an_hour_without_an_upstream_is_a_few_lines() {
+        let attempts = 3600 * 1000 / super::RETRY_EVERY.as_millis() as u32;
+        let said: Vec<u32> = (1..=attempts).filter(|failures| is_worth_saying(*failures)).collect();
+        assert_eq!(said[..4], [1, 2, 4, 8]);
+        assert!(said.len() < 20, "{said:?}");
+    }
 }
