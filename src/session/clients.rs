@@ -263,3 +263,28 @@ impl Clients {
         self.all().iter().for_each(|client| client.inbox.nudge());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_hold_most_are_ended_until_the_rest_fits() {
+        let clients = Clients::default();
+        let all: Vec<_> = [10, 300, 20, 500, 0, 200]
+            .map(|held| {
+                let client = Client::new(clients.next_id(), String::new(), String::new(), false, 0);
+                client.held.store(held, Relaxed);
+                clients.add(&client);
+                client
+            })
+            .into();
+        let ended = || all.iter().filter(|client| client.inbox.closed().is_some()).map(|client| client.id);
+        assert_eq!(clients.close_largest(1030), 0);
+        assert_eq!(clients.close_largest(600), 1);
+        assert_eq!(ended().collect::<Vec<_>>(), [4]);
+        assert_eq!(clients.close_largest(600), 0, "what is ended is not counted again");
+        assert_eq!(clients.close_largest(30), 2);
+        assert_eq!(ended().collect::<Vec<_>>(), [2, 4, 6]);
+    }
+}

@@ -370,7 +370,7 @@ impl Session {
             true => settings.client_output_limit,
             false => settings.client_output_limit.min(MAX_WAITING),
         };
-        if unread > limit + self.core.out.largest() {
+        if unread > limit && unread > limit + self.core.out.largest() {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }
