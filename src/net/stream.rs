@@ -75,7 +75,10 @@ impl Stream {
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = match self {
             Stream::Plain(socket) => socket,
-            Stream::ServerTls(_) | Stream::ClientTls(_) => return Poll::Ready(Ok(())),
+            Stream::ServerTls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(Ok(())),
+            Stream::ClientTls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(Ok(())),
+            Stream::ServerTls(tls) => tls.get_ref().0,
+            Stream::ClientTls(tls) => tls.get_ref().0,
         };
         match socket {
             Socket::Tcp(tcp) => tcp.poll_read_ready(cx),

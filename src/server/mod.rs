@@ -222,6 +222,7 @@ async fn housekeeping(shared: Arc<Shared>) {
         if let Some(memory) = &shared.memory {
             memory.expire_some();
         }
+        shared.stats.clients.evicted_clients.add(shared.relieve() as u64);
         if let Some(upstream) = &shared.upstream {
             near.sweep(&upstream.node, shared.clock.now());
         }

@@ -11,7 +11,7 @@ use super::standalone::quoted;
 use crate::command::Command;
 use crate::resp::{Args, Shape};
 use crate::stats::Served;
-use crate::upstream::{Batch, Close, Pending, Retry, To};
+use crate::upstream::{Batch, Close, Pending, Retry, Status, To};
 
 /// One condition of CLIENT KILL.
 type Filter = Box<dyn Fn(&Client) -> bool>;
@@ -255,15 +255,19 @@ impl Core {
     }
 
     /// Asks the upstream to end a wait with an error, without waiting for what it says to that: it is a
-    /// reply for no slot. False if it cannot be asked.
+    /// reply for no slot. False if it cannot be asked. It is not for another connection of the lane: Redis may
+    /// have begun anew by then, and the id be somebody else's.
     pub(super) fn send_unblock(&mut self, upstream_id: i64) -> bool {
         let Some(upstream) = self.upstream() else { return false };
+        if upstream.node.lane.status().0 != Status::Up {
+            return false;
+        }
         let raw = unblock_request(upstream_id, "ERROR");
         let inbox = &self.client.inbox;
         let to = To::Session(Arc::clone(inbox));
         let pending = Pending {
             db: self.db,
-            retry: Retry::Once,
+            retry: Retry::Never,
             ..Pending::new(to, u64::MAX, self.shared.clock.now())
         };
         let mut batch = Batch::default();

@@ -42,6 +42,8 @@ pub struct Client {
     pub query_bytes: AtomicUsize,
     /// Bytes to be written.
     pub output_bytes: AtomicUsize,
+    /// Bytes of all its buffers, as charged to the budget of all clients.
+    pub held: AtomicUsize,
     /// What the client is doing, as the letters of CLIENT LIST.
     pub flags: Mutex<Flags>,
     /// The id upstream of the connection that it blocks on.
@@ -119,6 +121,7 @@ impl Client {
             subscriptions: Default::default(),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
             unblock: Mutex::new(None),
@@ -149,7 +152,7 @@ impl Client {
             self.letters(),
             self.db.load(Relaxed),
             self.multi.load(Relaxed),
-            query + output,
+            self.held.load(Relaxed).max(query + output),
             self.resp.load(Relaxed),
             String::from_utf8_lossy(&words.lib_name),
             String::from_utf8_lossy(&words.lib_ver),
@@ -231,6 +234,26 @@ impl Clients {
         late.len()
     }
 
+    /// Ends those that hold most until the rest holds no more than `budget`; how many.
+    pub fn close_largest(&self, budget: usize) -> usize {
+        let held = |client: &Client| client.held.load(Relaxed);
+        let mut all: Vec<_> = self.all().into_iter().map(|client| (held(&client), client)).collect();
+        all.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
+        let mut total: usize = all.iter().map(|(held, _)| held).sum();
+        let mut closed = 0;
+        for (held, client) in all {
+            if total <= budget {
+                break;
+            }
+            total -= held;
+            closed += 1;
+            // It is as good as gone, and not counted by the next look at all.
+            client.held.store(0, Relaxed);
+            client.inbox.close(Close::TooMuch);
+        }
+        closed
+    }
+
     /// The pause that is in force.
     pub fn pause(&self, now: Nanos) -> Option<Pause> {
         if !self.pausing.load(Relaxed) {
@@ -244,5 +267,30 @@ impl Clients {
         self.pausing.store(pause.is_some(), Relaxed);
         *self.pause.write() = pause;
         self.all().iter().for_each(|client| client.inbox.nudge());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_hold_most_are_ended_until_the_rest_fits() {
+        let clients = Clients::default();
+        let all: Vec<_> = [10, 300, 20, 500, 0, 200]
+            .map(|held| {
+                let client = Client::new(clients.next_id(), String::new(), String::new(), false, 0);
+                client.held.store(held, Relaxed);
+                clients.add(&client);
+                client
+            })
+            .into();
+        let ended = || all.iter().filter(|client| client.inbox.closed().is_some()).map(|client| client.id);
+        assert_eq!(clients.close_largest(1030), 0);
+        assert_eq!(clients.close_largest(600), 1);
+        assert_eq!(ended().collect::<Vec<_>>(), [4]);
+        assert_eq!(clients.close_largest(600), 0, "what is ended is not counted again");
+        assert_eq!(clients.close_largest(30), 2);
+        assert_eq!(ended().collect::<Vec<_>>(), [2, 4, 6]);
     }
 }

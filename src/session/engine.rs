@@ -171,7 +171,7 @@ impl Core {
         if transaction.commands.len() >= MAX_QUEUED {
             return self.reject(command.id, b"ERR nearcache: too many commands queued in MULTI");
         }
-        transaction.commands.push(args.iter().collect());
+        transaction.push_command(&args);
         self.answer(command.id, Served::Local, |writer| writer.raw(b"+QUEUED\r\n"));
         Flow::Next
     }

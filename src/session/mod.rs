@@ -41,7 +41,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::time::Sleep;
@@ -55,6 +55,7 @@ pub use shared::{Budget, Shared, Upstream};
 
 use self::core::Core;
 use self::dispatch::Flow;
+use self::transaction::Transaction;
 use crate::net::Stream;
 use crate::resp::{Parsed, RequestLimits, RequestParser};
 use crate::upstream::{Close, MAX_WAITING};
@@ -71,10 +72,6 @@ const READ_BUFFER: usize = 16 * 1024;
 /// A request may be collected up to this size before it is executed, as Redis's
 /// `client-query-buffer-limit`.
 const MAX_QUERY: usize = 1 << 30;
-
-/// A client's buffers above this size make it one to be disconnected when all buffers together are
-/// above their budget.
-const SPARED: usize = 1 << 20;
 
 /// One client's session.
 pub struct Session {
@@ -198,9 +195,7 @@ impl Session {
         if self.read.is_empty() {
             match self.stream.poll_readable(cx) {
                 Poll::Pending => {
-                    self.read = BytesMut::new();
-                    self.core.release();
-                    self.parser.release();
+                    self.release();
                     return Poll::Pending;
                 }
                 Poll::Ready(result) => result?,
@@ -211,7 +206,14 @@ impl Session {
             let missing = self.parser.declared().saturating_sub(self.read.len());
             self.read.reserve(READ_BUFFER.max(missing.min(self.read.len())));
         }
-        let n = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read))?;
+        let Poll::Ready(n) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read) else {
+            if self.read.is_empty() {
+                // Part of a TLS record: it waits in TLS's own buffer.
+                self.release();
+            }
+            return Poll::Pending;
+        };
+        let n = n?;
         self.core.recorder.bytes_in(n);
         if n == 0 {
             self.eof = true;
@@ -223,11 +225,19 @@ impl Session {
         Poll::Ready(Ok(()))
     }
 
+    /// Gives buffers back when nothing is going on.
+    fn release(&mut self) {
+        self.read = BytesMut::new();
+        self.core.release();
+        self.parser.release();
+        self.charge();
+    }
+
     /// Takes what came in the inbox. An order to end is obeyed at once, but for a shutdown: then what is
     /// owed is still delivered.
     fn look_after_client(&mut self) -> Result<(), End> {
         match self.core.take_replies() {
-            None => Ok(()),
+            None => self.check_limits(),
             Some(Close::Shutdown) => {
                 self.core.closing = true;
                 Ok(())
@@ -360,20 +370,28 @@ impl Session {
             true => settings.client_output_limit,
             false => settings.client_output_limit.min(MAX_WAITING),
         };
-        if unread > limit + self.core.out.largest() {
+        if unread > limit && unread > limit + self.core.out.largest() {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }
-        let queued = self.core.transaction.as_ref().map_or(0, |transaction| transaction.bytes.len());
-        let held = self.read.capacity() + unread + queued;
-        if held != self.charged {
-            self.core.shared.buffers.change(self.charged, held);
-            self.charged = held;
-            if held > SPARED && self.core.shared.buffers.used() > settings.client_buffers {
-                self.core.shared.stats.clients.evicted_clients.inc();
-                return Err(End::OutputLimit);
-            }
+        let before = self.charged;
+        let share = self.charge();
+        if share > before && self.core.shared.is_too_much(share) {
+            self.core.shared.stats.clients.evicted_clients.inc();
+            return Err(End::OutputLimit);
         }
         Ok(())
+    }
+
+    /// Charges what our buffers hold to the common budget; how much that is.
+    fn charge(&mut self) -> usize {
+        let queued = self.core.transaction.as_ref().map_or(0, Transaction::held);
+        let held = self.read.capacity() + self.core.out.len() + self.core.local.len() + queued;
+        if held != self.charged {
+            self.core.shared.buffers.change(self.charged, held);
+            self.core.client.held.store(held, Relaxed);
+            self.charged = held;
+        }
+        held
     }
 }

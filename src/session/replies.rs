@@ -55,7 +55,8 @@ impl Core {
     /// No reply will come for this slot.
     pub fn lost(&mut self, seq: u64, loss: Loss) {
         let failover = &self.shared.stats.failover;
-        let command = self.slots.get_mut(seq).and_then(|slot| command::by_id(slot.command));
+        let Some(slot) = self.slots.get_mut(seq) else { return };
+        let command = command::by_id(slot.command);
         match loss {
             Loss::Uncertain => failover.uncertain_writes.inc(),
             Loss::ReadLost => failover.refused_reads.inc(),
@@ -65,9 +66,7 @@ impl Core {
             Loss::NotSent => failover.refused_writes.inc(),
             Loss::NoSuchDatabase => {}
         }
-        if let Some(slot) = self.slots.get_mut(seq) {
-            slot.owed = Owed::Lost(loss);
-        }
+        slot.owed = Owed::Lost(loss);
         self.drain();
     }
 

@@ -63,6 +63,21 @@ pub struct Upstream {
     pub large: LargeKeys,
 }
 
+impl Shared {
+    /// Whether a client whose buffers have just grown to `held` is to be disconnected: all together hold more
+    /// than they may, and this one more than its share.
+    pub fn is_too_much(&self, held: usize) -> bool {
+        let budget = self.settings.load().server.client_buffers;
+        self.buffers.used() > budget && held > budget / self.clients.len().max(1)
+    }
+
+    /// Disconnects those who hold most, until the rest fits; how many.
+    pub fn relieve(&self) -> usize {
+        let budget = self.settings.load().server.client_buffers;
+        if self.buffers.used() > budget { self.clients.close_largest(budget) } else { 0 }
+    }
+}
+
 /// A bound that many share.
 #[derive(Default)]
 pub struct Budget {

@@ -33,6 +33,8 @@ pub struct Transaction {
     pub change: Change,
     /// The queued commands when they run in memory here.
     pub commands: Vec<ArgVec>,
+    /// Bytes of arguments kept beside `bytes`.
+    arguments: usize,
 }
 
 /// One queued command.
@@ -73,13 +75,32 @@ impl Transaction {
     /// Queues a command that we answer.
     pub fn push_local(&mut self, args: &Args) {
         self.bytes.extend_from_slice(PING);
-        self.queued.push(Queued::Local(args.iter().collect()));
+        let args = self.keep(args);
+        self.queued.push(Queued::Local(args));
     }
 
     /// Queues a command whose reply counts subscribers; `args` is what the count depends on.
     pub fn push_counted(&mut self, raw: &[u8], args: ArgVec, shape: Shape) {
         self.bytes.extend_from_slice(raw);
         self.queued.push(Queued::Counted(args, Owed::Lane(shape)));
+    }
+
+    /// Queues a command that runs in memory here.
+    pub fn push_command(&mut self, args: &Args) {
+        let args = self.keep(args);
+        self.commands.push(args);
+    }
+
+    fn keep(&mut self, args: &Args) -> ArgVec {
+        self.arguments += args.iter().map(|arg| arg.len() + size_of::<(u32, u32)>()).sum::<usize>();
+        args.iter().collect()
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        let rows =
+            self.queued.capacity() * size_of::<Queued>() + self.commands.capacity() * size_of::<ArgVec>();
+        self.bytes.capacity() + self.arguments + rows
     }
 
     /// The whole block, MULTI to EXEC; the number of replies before EXEC's own.

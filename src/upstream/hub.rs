@@ -17,10 +17,12 @@ use tracing::{info, warn};
 use super::batch::Batch;
 use super::handshake::greet;
 use super::inbox::{Delivered, Event, Inbox};
+use super::lane::Lane;
 use super::node::{Node, OpenError};
+use super::queue::Refused;
 use super::topics::{Ask, Family, Topic, Topics};
 use super::wire::{Wire, WireError, encode};
-use crate::clock::Clock;
+use crate::clock::{Clock, Nanos};
 use crate::resp::{Cursor, Kind, Proto, frame_len};
 use crate::stats::Stats;
 
@@ -118,6 +120,7 @@ impl Hub {
     /// Keeps the subscriptions alive until dropped.
     pub async fn run(self: Arc<Self>) {
         let mut connected_before = false;
+        let mut failures: u32 = 0;
         loop {
             while self.topics.lock().is_empty() {
                 self.work.notified().await;
@@ -129,14 +132,20 @@ impl Hub {
                         self.stats.pubsub.resubscribes.inc();
                         info!("subscribed anew; messages published meanwhile were lost");
                     }
-                    connected_before = true;
+                    if failures > 0 {
+                        info!(failures, "connected again for subscriptions");
+                    }
+                    (connected_before, failures) = (true, 0);
                     self.topics.lock().connected();
                     let error = Feed::new(&self, wire).serve().await;
                     self.change(Topics::lost);
                     warn!(%error, "subscription connection lost");
                 }
                 Err(error) => {
-                    warn!(%error, "no connection for subscriptions");
+                    failures = failures.saturating_add(1);
+                    if is_worth_saying(failures) {
+                        warn!(%error, failures, "no connection for subscriptions");
+                    }
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
             }
@@ -164,6 +173,11 @@ impl Hub {
     }
 }
 
+/// The first failure is news, and then ever fewer: the 2nd, the 4th, the 8th …
+fn is_worth_saying(failures: u32) -> bool {
+    failures.is_power_of_two()
+}
+
 /// One connection of the hub.
 struct Feed<'a> {
     hub: &'a Hub,
@@ -184,21 +198,21 @@ impl<'a> Feed<'a> {
             let round = async {
                 self.send().await?;
                 tokio::select! {
-                    () = self.hub.work.notified() => Ok(()),
-                    read = std::future::poll_fn(|cx| self.wire.poll_fill(cx)) => {
-                        if read? == 0 { Err(WireError::Closed) } else { self.apply().await }
-                    }
+                    () = self.hub.work.notified() => Ok(None),
+                    read = std::future::poll_fn(|cx| self.wire.poll_fill(cx)) => Ok::<_, WireError>(Some(read?)),
                 }
             };
-            // A quiet connection is asked from time to time, so that a half-open one is noticed.
-            match tokio::time::timeout(target.reply_timeout, round).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return error,
-                Err(_) => {
-                    if let Err(error) = self.ping().await {
-                        return error;
-                    }
-                }
+            // A quiet connection is asked from time to time, so that a half-open one is noticed. What has
+            // been read is applied whole, however long its fence takes: that has a bound of its own.
+            let done = match tokio::time::timeout(target.reply_timeout, round).await {
+                Ok(Ok(None)) => Ok(()),
+                Ok(Ok(Some(0))) => Err(WireError::Closed),
+                Ok(Ok(Some(_))) => self.apply().await,
+                Ok(Err(error)) => Err(error),
+                Err(_) => self.ping().await,
+            };
+            if let Err(error) = done {
+                return error;
             }
         }
     }
@@ -284,9 +298,7 @@ impl<'a> Feed<'a> {
             return;
         }
         self.fences += 1;
-        let mut batch = Batch::default();
-        batch.fence(&self.inbox, self.fences, self.hub.clock.now());
-        if self.hub.node.lane.append(&mut batch, &self.inbox).is_err() {
+        if !fence_appended(&self.hub.node.lane, &self.inbox, self.fences, self.hub.clock.now()).await {
             return;
         }
         let mut delivered = Delivered::default();
@@ -297,6 +309,20 @@ impl<'a> Feed<'a> {
             if delivered.events.iter().any(fenced) {
                 return;
             }
+        }
+    }
+}
+
+/// Appends a fence to the lane; false if the lane is down. A full lane is no reason to let a message outrun
+/// its invalidation: there will be room, or the lane will be down.
+async fn fence_appended(lane: &Lane, inbox: &Arc<Inbox>, number: u64, now: Nanos) -> bool {
+    let mut batch = Batch::default();
+    batch.fence(inbox, number, now);
+    loop {
+        match lane.append(&mut batch, inbox) {
+            Ok(_) => return true,
+            Err(Refused::Down) => return false,
+            Err(Refused::Full) => std::future::poll_fn(|cx| inbox.poll_nudge(cx)).await,
         }
     }
 }
@@ -348,3 +374,7 @@ fn as_push(frame: Bytes) -> Bytes {
     push[0] = b'>';
     push.freeze()
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

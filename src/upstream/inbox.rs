@@ -117,6 +117,8 @@ pub enum Close {
     Killed,
     /// It did not read its messages fast enough.
     SlowSubscriber,
+    /// It held more than the others when all together held too much.
+    TooMuch,
     /// Nothing was heard of it for `idle_timeout`.
     Idle,
     /// The process is going down.

@@ -7,6 +7,7 @@ use std::thread;
 
 use crate::process::{Process, fastest};
 use crate::support::client::RawClient;
+use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::reply::encode;
 use crate::support::until;
@@ -156,4 +157,53 @@ fn slow_senders_hold_nobody_up() {
     for client in &mut slow {
         assert_eq!(client.read().unwrap(), b"+OK\r\n");
     }
+}
+
+/// Each of them holds half a megabyte of queued commands, which alone is nothing.
+#[test]
+fn many_small_clients_stay_within_the_budget_together() {
+    const BUDGET: usize = 4 * MB;
+    let redis = RedisServer::start(&[]);
+    let options = [("server.client_buffers", "4mb")];
+    for proxy in [Proxy::behind(redis.addr(), &options), Proxy::with(&options)] {
+        let used = || proxy.shared().buffers.used();
+        let set = encode(&["SET", "k", &"v".repeat(100_000)]);
+        let block = [encode(&["MULTI"]), set.repeat(5)].concat();
+        let mut clients: Vec<RawClient> = Vec::new();
+        for _ in 0..40 {
+            let mut client = proxy.client();
+            // It may be disconnected meanwhile.
+            if client.exchange(&block, 6).is_ok() {
+                clients.push(client);
+            }
+            assert!(used() < 2 * BUDGET, "{} bytes", used());
+        }
+        until("all together hold no more than they may", || (used() <= BUDGET).then_some(()));
+        assert_ne!(proxy.info("evicted_clients").as_deref(), Some("0"));
+        let done =
+            |client: &mut RawClient| client.call_raw(&["EXEC"]).is_ok_and(|reply| reply.starts_with(b"*5"));
+        let left = clients.iter_mut().filter_map(|client| done(client).then_some(())).count();
+        assert!((1..=8).contains(&left), "{left} clients are left");
+        assert_eq!(proxy.client().call_raw(&["PING"]).unwrap(), b"+PONG\r\n");
+        until("nothing is held any more", || (used() == 0).then_some(()));
+    }
+}
+
+/// A subscriber that waits in another command and reads nothing.
+#[test]
+fn messages_for_a_client_that_waits_are_bounded() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[("server.client_output_limit", "4mb")]);
+    let mut waits = RawClient::connect_resp3(proxy.addr()).unwrap();
+    waits.send(&[encode(&["SUBSCRIBE", "c"]), encode(&["BLPOP", "none", "0"])].concat()).unwrap();
+    until("it waits", || (proxy.info("blocked_clients")? == "1").then_some(()));
+    let (mut publisher, text) = (proxy.client(), "x".repeat(MB / 2));
+    let mut sent = 0;
+    until("it is gone", || {
+        sent += 1;
+        assert!(sent < 400, "200 MB wait for a client that reads nothing");
+        let receivers = publisher.call_raw(&["PUBLISH", "c", &text]).unwrap();
+        (receivers == b":0\r\n").then_some(())
+    });
+    until("its buffers are, too", || (proxy.info("blocked_clients")? == "0").then_some(()));
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::support::client::RawClient;
+use crate::support::link::Link;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::reply::{Reply, encode};
@@ -359,4 +360,34 @@ fn a_refused_subscription_changes_nothing() {
     assert_eq!(hear(&mut client, "GET k", 1), ["$-1\\r\\n"]);
     assert!(hear(&mut client, "SUBSCRIBE open", 1)[0].contains("subscribe"));
     assert_eq!(number(&mut proxy.client(), "PUBLISH open x"), 1);
+}
+
+/// Without a lane there is no invalidation that a message or a popped element could outrun.
+#[test]
+fn a_lane_that_is_down_holds_nothing_back() {
+    let redis = RedisServer::start(&[]);
+    let link = Link::to(redis.addr());
+    let proxy =
+        Proxy::behind(link.addr(), &[("upstream.down_after", "50ms"), ("upstream.reconnect_max", "50ms")]);
+    let (mut subscriber, mut pops) = (proxy.client(), proxy.client());
+    hear(&mut subscriber, "SUBSCRIBE c", 1);
+    pops.send(&encode(&["BLPOP", "l", "0"])).unwrap();
+    until("it is blocked", || (proxy.info("blocked_clients")? == "1").then_some(()));
+    // The lane alone: it is the one that tracks.
+    link.refuse(true);
+    let mut direct = redis.client();
+    let list = direct.call(&["CLIENT", "LIST"]).unwrap();
+    let list = String::from_utf8_lossy(list.text().unwrap()).into_owned();
+    let lane = list.lines().find(|line| line.contains("name=nearcache") && line.contains("flags=t")).unwrap();
+    let id = lane.split(' ').next().unwrap().trim_start_matches("id=");
+    assert_eq!(number(&mut direct, &format!("CLIENT KILL ID {id}")), 1);
+    proxy.await_upstream("down");
+    assert_eq!(number(&mut direct, "PUBLISH c m"), 1);
+    assert!(frames_of(&mut subscriber, 1)[0].contains("message"));
+    assert_eq!(number(&mut direct, "RPUSH l a"), 1);
+    assert_eq!(pops.read().unwrap(), b"*2\r\n$1\r\nl\r\n$1\r\na\r\n");
+    link.refuse(false);
+    proxy.await_upstream("up");
+    assert_eq!(number(&mut proxy.client(), "PUBLISH c m"), 1);
+    assert!(frames_of(&mut subscriber, 1)[0].contains("message"));
 }

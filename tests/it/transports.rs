@@ -133,9 +133,26 @@ fn tls_on_both_sides() {
     roots.add(rustls_pki_types::CertificateDer::from_pem_file(&ca).unwrap()).unwrap();
     let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = "localhost".try_into().unwrap();
-    let mut session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    two_commands(&mut rustls::Stream::new(&mut session, &mut socket));
+    let config = Arc::new(config);
+    let connect = |_| {
+        let session =
+            rustls::ClientConnection::new(Arc::clone(&config), rustls_pki_types::ServerName::clone(&name));
+        let mut stream =
+            rustls::StreamOwned::new(session.unwrap(), TcpStream::connect(("127.0.0.1", port)).unwrap());
+        two_commands(&mut stream);
+        stream
+    };
+    let mut streams: Vec<_> = (0..10).map(connect).collect();
+    until("idle clients hold no buffers", || (proxy.shared().buffers.used() == 0).then_some(()));
+    streams.iter_mut().for_each(two_commands);
+    // A command in two halves, and two TLS records that the proxy may read at once.
+    let stream = &mut streams[0];
+    stream.write_all(b"*1\r\n$4").unwrap();
+    until("half a command is held", || (proxy.shared().buffers.used() > 0).then_some(()));
+    stream.write_all(b"\r\nPING\r\n").unwrap();
+    let mut said = [0; 7];
+    stream.read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"+PONG\r\n");
 
     // Who speaks no TLS there, or says nothing, keeps nobody out.
     let mut wrong = RawClient::connect((std::net::Ipv4Addr::LOCALHOST, port).into()).unwrap();
