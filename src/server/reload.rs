@@ -36,7 +36,8 @@ impl Server {
         }
         info!(options = changes.applied.join(", "), "configuration reloaded");
         // In this order: a session that sees the new settings finds the new policy.
-        self.shared.policy.store(Arc::new(Policy::from(&config.settings.cache)));
+        let policy = Policy::from(&config.settings.cache).succeeding(&self.shared.policy.load());
+        self.shared.policy.store(Arc::new(policy));
         self.shared.settings.store(Arc::new(config.settings.clone()));
         if let Some(upstream) = &self.shared.upstream {
             let l1 = upstream.node.lane.l1();

@@ -37,7 +37,7 @@ impl Core {
             }
             "info" => return self.info(command, args, raw),
             "config|resetstat" => {
-                self.shared.stats.reset();
+                self.reset_statistics();
                 self.answer(id, Served::Local, |writer| writer.ok());
             }
             "asking" | "readonly" | "readwrite" => {

@@ -32,6 +32,7 @@ mod reads;
 mod replies;
 mod shared;
 mod slots;
+mod spaces;
 mod standalone;
 mod subscriptions;
 mod transaction;
