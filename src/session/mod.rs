@@ -26,6 +26,7 @@ mod large_requests;
 mod local;
 mod lookup;
 mod monitor;
+mod nearcache;
 mod output;
 mod pinned;
 mod reads;
@@ -52,7 +53,7 @@ pub use bus::Bus;
 pub use clients::{Client, Clients};
 pub use large_keys::LargeKeys;
 pub use monitor::Monitors;
-pub use shared::{Budget, Shared, Upstream};
+pub use shared::{Budget, Options, Shared, Upstream};
 
 use self::core::Core;
 use self::dispatch::Flow;
