@@ -111,7 +111,7 @@ fn debug_key_shows_what_is_cached() {
         assert!(number(entry, "memory_bytes") > 11);
         assert!((1..=1_000_000).contains(&number(entry, "ttl_ms")), "{entry:?}");
         assert!(number(entry, "deadline_ms") <= number(entry, "ttl_ms"), "{entry:?}");
-        assert_eq!(at(entry, "live").text(), Some(if proto == 3 { b"t" } else { b"1" }));
+        assert_eq!(at(entry, "live").text(), Some(if proto == 3 { &b"t"[..] } else { b"1" }));
         let nothing = client.call(&words("NEARCACHE DEBUG KEY nosuch")).unwrap();
         assert!(at(&nothing, "entries").items().is_empty());
     }
