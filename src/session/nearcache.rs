@@ -127,7 +127,7 @@ impl Core {
             let text = b"ERR wrong number of arguments for 'nearcache|config|set' command";
             return self.error(command.id, text);
         }
-        if args.len() % 2 == 0 {
+        if args.len().is_multiple_of(2) {
             return self.error(command.id, b"ERR syntax error");
         }
         let texts: Result<Vec<&str>, _> = args.skip(3).iter().map(std::str::from_utf8).collect();
