@@ -14,6 +14,8 @@ pub enum Origin {
     Env(String),
     /// The command line.
     Flag,
+    /// NEARCACHE CONFIG SET, while the program ran.
+    Command,
 }
 
 /// Why there is no configuration. The first error found; each names the place to mend.
@@ -64,6 +66,7 @@ impl fmt::Display for Origin {
             Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
             Origin::Env(name) => write!(f, "environment variable {name}"),
             Origin::Flag => f.write_str("command line"),
+            Origin::Command => f.write_str("NEARCACHE CONFIG SET"),
         }
     }
 }

@@ -204,8 +204,27 @@ fn shown(option: &str) -> String {
     }
 }
 
+/// A text as a value of the same type as `kind`.
+pub(super) fn typed(kind: &Value, text: &str) -> Result<Value, String> {
+    Ok(match kind {
+        Value::Table(_) => return Err("is a section, not an option".into()),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.into())).collect())
+        }
+        Value::Integer(_) => {
+            Value::Integer(text.parse().map_err(|_| format!("'{text}' is not a whole number"))?)
+        }
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| format!("'{text}' is not a number"))?),
+        Value::Boolean(_) => {
+            Value::Boolean(text.parse().map_err(|_| format!("'{text}' is neither true nor false"))?)
+        }
+        _ => Value::String(text.into()),
+    })
+}
+
 /// Sets one option from a text.
-fn set(
+pub(super) fn set(
     table: &mut Table,
     known: &Table,
     origins: &mut Origins,
@@ -220,21 +239,7 @@ fn set(
     }
     let value = match get(known, option) {
         None => return Err(unknown(origin, option.into(), known)),
-        Some(Value::Table(_)) => return Err(invalid("is a section, not an option".into())),
-        Some(Value::Array(_)) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::Array(items.map(|item| Value::String(item.into())).collect())
-        }
-        Some(Value::Integer(_)) => {
-            Value::Integer(text.parse().map_err(|_| invalid(format!("'{text}' is not a whole number")))?)
-        }
-        Some(Value::Float(_)) => {
-            Value::Float(text.parse().map_err(|_| invalid(format!("'{text}' is not a number")))?)
-        }
-        Some(Value::Boolean(_)) => {
-            Value::Boolean(text.parse().map_err(|_| invalid(format!("'{text}' is neither true nor false")))?)
-        }
-        Some(_) => Value::String(text.into()),
+        Some(kind) => typed(kind, text).map_err(invalid)?,
     };
     // Read it alone first: so an error is known to be this value's.
     let mut alone = Table::new();

@@ -3,6 +3,7 @@
 //! The way of an option: `raw` declares it with its default, `layers` finds who set it, `resolve` checks
 //! it and fills in [`Settings`]. serde is used nowhere else in the crate.
 
+mod change;
 mod error;
 mod layers;
 mod raw;

@@ -68,7 +68,11 @@ impl<W> Near<W> {
         let result = self.store(flight, pttl, now);
         match result {
             Ok(_) => self.counters.stores.add(1),
-            Err(_) => self.counters.not_stored.add(1),
+            Err(why) => {
+                self.counters.not_stored.add(1);
+                self.counters.too_large.add((why == NotStored::Large).into());
+                self.counters.not_admitted.add((why == NotStored::Refused).into());
+            }
         }
         result
     }

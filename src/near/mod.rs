@@ -30,7 +30,7 @@ pub use fill::{NotStored, Stored};
 pub use flight::FlightRef;
 pub use lanes::{LaneId, Phase};
 pub use lookup::{Looked, MultiLooked, Plain, ReadOf, Stale, Verdict};
-pub use policy::{Namespace, Policy, Settings};
+pub use policy::{Namespace, Policy, Reads, Settings};
 #[doc(hidden)]
 pub use rules::Rules;
 pub use sweep::{Described, Totals};
@@ -204,6 +204,11 @@ impl<W> Near<W> {
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
         self.counters.read()
+    }
+
+    /// Counts from zero again.
+    pub fn reset_counters(&self) {
+        self.counters.reset();
     }
 
     fn hash(&self, key: &[u8]) -> u64 {

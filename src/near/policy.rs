@@ -1,7 +1,10 @@
 //! How keys are to be cached: settings by the first key pattern that matches.
 
 use crate::settings::{CacheSettings, NamespaceSettings};
+use crate::stats::Served;
 use crate::store::glob_match;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How one key is cached.
@@ -42,6 +45,29 @@ pub struct Namespace {
     pub pattern: Box<[u8]>,
     /// The settings.
     pub settings: Settings,
+    /// What became of its reads.
+    pub reads: Arc<Reads>,
+}
+
+/// How the reads of a namespace's keys were served, counted key by key.
+#[derive(Debug, Default)]
+pub struct Reads([AtomicU64; Served::COUNT]);
+
+impl Reads {
+    /// Counts `n` keys.
+    pub fn add(&self, served: Served, n: u32) {
+        self.0[served as usize].fetch_add(n.into(), Relaxed);
+    }
+
+    /// How many keys were served so.
+    pub fn get(&self, served: Served) -> u64 {
+        self.0[served as usize].load(Relaxed)
+    }
+
+    /// Counts from zero again.
+    pub fn reset(&self) {
+        self.0.iter().for_each(|count| count.store(0, Relaxed));
+    }
 }
 
 /// Namespaces in order, and what holds for all other keys.
@@ -79,6 +105,7 @@ impl Namespace {
                 hash_max_age: default.hash_max_age,
                 max_entry: space.max_entry.unwrap_or(default.max_entry),
             },
+            reads: Arc::default(),
         }
     }
 }
@@ -89,6 +116,16 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 }
 
 impl Policy {
+    /// The same, and namespaces go on counting where those of their names in `old` are.
+    pub fn succeeding(mut self, old: &Policy) -> Self {
+        for space in &mut self.namespaces {
+            if let Some(before) = old.namespaces.iter().find(|before| before.name == space.name) {
+                space.reads = Arc::clone(&before.reads);
+            }
+        }
+        self
+    }
+
     /// The settings of a key and its namespace's index, to be asked once per request.
     pub fn resolve(&self, key: &[u8]) -> (Option<u16>, Settings) {
         let found = self.namespaces.iter().position(|n| glob_match(&n.pattern, key));
@@ -108,13 +145,38 @@ mod tests {
     fn the_first_match_wins() {
         let off = Settings { cache: false, ..Settings::default() };
         let short = Settings { max_age: 1, ..Settings::default() };
-        let space =
-            |pattern: &[u8], settings| Namespace { name: "n".into(), pattern: pattern.into(), settings };
+        let space = |pattern: &[u8], settings| Namespace {
+            name: "n".into(),
+            pattern: pattern.into(),
+            settings,
+            reads: Arc::default(),
+        };
         let namespaces = vec![space(b"a:*", off), space(b"*:x", short)];
         let policy = Policy { namespaces, default: Settings::default() };
         assert_eq!(policy.resolve(b"a:x"), (Some(0), off));
         assert_eq!(policy.resolve(b"b:x"), (Some(1), short));
         assert_eq!(policy.resolve(b"b:y"), (None, Settings::default()));
+    }
+
+    #[test]
+    fn a_namespace_goes_on_counting_under_its_name() {
+        let space = |name: &str| Namespace {
+            name: name.into(),
+            pattern: b"*".as_slice().into(),
+            settings: Settings::default(),
+            reads: Arc::default(),
+        };
+        let policy = |names: &[&str]| Policy {
+            namespaces: names.iter().map(|name| space(name)).collect(),
+            default: Settings::default(),
+        };
+        let old = policy(&["a", "b"]);
+        old.namespaces[1].reads.add(Served::Hit, 3);
+        let new = policy(&["b", "c"]).succeeding(&old);
+        assert_eq!(new.namespaces[0].reads.get(Served::Hit), 3);
+        assert_eq!(new.namespaces[1].reads.get(Served::Hit), 0);
+        new.namespaces[0].reads.reset();
+        assert_eq!(old.namespaces[1].reads.get(Served::Hit), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use tracing::info;
 
 use self::keeper::NearKeeper;
+use self::reload::Live;
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
@@ -38,7 +39,7 @@ const LANES: u8 = 1;
 /// A running proxy.
 pub struct Server {
     shared: Arc<Shared>,
-    config: Config,
+    live: Arc<Live>,
     tls: Option<ServerTls>,
     addrs: Vec<ListenAddr>,
     drain: Drain,
@@ -76,7 +77,10 @@ impl Server {
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
+        let config_file = config.file().map(|file| file.display().to_string()).unwrap_or_default();
+        let live = Live::new(config);
         let shared = Arc::new(Shared {
+            options: live.clone(),
             settings: ArcSwap::from_pointee(settings.clone()),
             rules,
             policy: ArcSwap::from_pointee(Policy::from(&settings.cache)),
@@ -90,9 +94,9 @@ impl Server {
             buffers: Budget::default(),
             run_id: std::iter::repeat_with(|| fastrand::digit(16)).take(40).collect(),
             tcp_port: AtomicU16::new(0),
-            config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
+            config_file,
         });
-        let mut server = Server { shared, config, tls, addrs: Vec::new(), drain: Drain::new(), background };
+        let mut server = Server { shared, live, tls, addrs: Vec::new(), drain: Drain::new(), background };
         server.listen(&settings).await?;
         server.background.push(tokio::spawn(housekeeping(Arc::clone(&server.shared))));
         Ok(server)

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::reads::Guard;
 use super::shared::{Shared, Upstream};
 use super::slots::{Owed, Slot, Slots};
+use super::spaces::Spaces;
 use super::transaction::Transaction;
 use crate::clock::Nanos;
 use crate::command::{Command, KeysFound, Reach};
@@ -116,6 +117,8 @@ pub struct Core {
     pub monitors: bool,
     /// Commands answered here in this batch, recorded with one reading of the clock.
     tally: Vec<(u16, Served, u32)>,
+    /// Reads counted by namespace.
+    pub spaces: Spaces,
     /// When the batch was read.
     pub now: Nanos,
 }
@@ -217,6 +220,7 @@ impl Core {
             feed: Feed::default(),
             monitors: false,
             tally: Vec::new(),
+            spaces: Spaces::default(),
             now: shared.clock.now(),
             shared,
         }
@@ -399,9 +403,16 @@ impl Core {
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
         self.begin_feed();
+        self.read_settings();
+    }
+
+    /// Takes over the configuration that is in force now.
+    pub fn read_settings(&mut self) {
         let settings = self.shared.settings.load();
         if !Arc::ptr_eq(&settings, &self.settings) {
             self.settings = Arc::clone(&settings);
+            drop(settings);
+            self.spaces.flush(&self.policy);
             self.policy = self.shared.policy.load_full();
         }
     }
@@ -417,6 +428,7 @@ impl Core {
                 self.recorder.commands(id, served, elapsed, n);
             }
         }
+        self.spaces.flush(&self.policy);
         self.recorder.flush();
         let client = &self.client;
         client.active.store(self.now, Relaxed);
@@ -448,6 +460,7 @@ impl Core {
             self.local = BytesMut::new();
             self.copied = Vec::new();
             self.tally = Vec::new();
+            self.spaces = Spaces::default();
             if self.batch.is_empty() {
                 self.batch = Batch::default();
             }

@@ -162,7 +162,7 @@ impl Core {
         }
         match command.name {
             // They would change how the rest of EXEC's reply looks, or take locks that EXEC holds.
-            "client|reply" | "config|set" => return self.not_in_transaction(command),
+            "client|reply" | "config|set" | "nearcache|config" => return self.not_in_transaction(command),
             _ if command.class == Class::Denied => return self.route(command, args, b""),
             _ if !supported(engine, command) => return self.reject(command.id, missing(command)),
             _ => {}

@@ -1,4 +1,4 @@
-//! The replies to HELP of the containers that are answered here: Redis's own texts.
+//! The replies to HELP of the containers that are answered here: Redis's own texts, and ours.
 
 /// The lines of `<container>|help`, if there are any.
 pub fn lines(name: &str) -> Option<&'static [&'static str]> {
@@ -169,6 +169,30 @@ const TEXTS: &[(&str, &[&str])] = &[
         "    Load a module library from <path>, while passing it module configurations and optional arguments.",
         "UNLOAD <name>",
         "    Unload a module.",
+        "HELP",
+        "    Prints this help.",
+    ]),
+    ("nearcache|help", &[
+        "NEARCACHE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "BYPASS [ON|OFF]",
+        "    Make the reads of this connection go to Redis, or not; or tell which.",
+        "CLEAR",
+        "    Remove all entries of the near cache, and return how many there were.",
+        "CONFIG GET <pattern> [<pattern> ...]",
+        "    Return options matching the glob-like <pattern> and their values.",
+        "CONFIG SET <option> <value> [<option> <value> ...]",
+        "    Set options of [cache] or of a namespace until the configuration is read again.",
+        "CONSISTENCY [DEFAULT|FENCED]",
+        "    Choose whether a hit of this connection may be as old as max_staleness, or is as",
+        "    fresh as Redis's own answer; or tell which.",
+        "DEBUG KEY <key>",
+        "    Return what is cached of <key>, and the settings that apply to it.",
+        "FENCE",
+        "    Reply when all changes that Redis has made before have left the near cache.",
+        "INVALIDATE <pattern>",
+        "    Remove the entries of the keys that match, and return how many there were.",
+        "STATS",
+        "    Return what the proxy counts, as INFO shows it.",
         "HELP",
         "    Prints this help.",
     ]),

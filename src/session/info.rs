@@ -2,10 +2,12 @@
 
 use super::core::Core;
 use super::dispatch::Flow;
+use super::shared::Upstream;
 use super::slots::Owed;
 use crate::command::Command;
+use crate::near::{Namespace, Phase};
 use crate::resp::{Args, Shape};
-use crate::stats::{ExtraSection, InfoContext, MemoryInfo, Served};
+use crate::stats::{ExtraSection, InfoContext, L1Info, MemoryInfo, Served};
 use crate::upstream::{Retry, Status};
 
 /// What is sent for `INFO upstream`.
@@ -36,9 +38,7 @@ impl Core {
         let (status, mode, coherence) = match self.upstream() {
             None => ("none", "memory", "none"),
             Some(upstream) => match upstream.node.lane.status().0 {
-                Status::Up if upstream.node.welcome.load().tracking => ("up", "proxy", "tracking"),
-                Status::Up if !self.settings.cache.ttl_mode_max_age.is_zero() => ("up", "proxy", "ttl"),
-                Status::Up => ("up", "proxy", "none"),
+                Status::Up => ("up", "proxy", self.coherence(upstream)),
                 Status::Suspect | Status::Down => ("down", "proxy", "none"),
             },
         };
@@ -47,6 +47,17 @@ impl Core {
         let memory = allocator();
         let clients = [("client_buffers_bytes", shared.buffers.used().to_string())];
         let upstream = self.upstream_fields();
+        let namespaces = self.namespace_fields();
+        let l1 = self.upstream().map(|upstream| upstream.node.lane.l1());
+        let counters = l1.map(|l1| l1.counters()).unwrap_or_default().named();
+        let totals = l1.map(|l1| l1.totals()).unwrap_or_default();
+        let mut extra = vec![
+            ExtraSection { name: "Clients", fields: &clients },
+            ExtraSection { name: "Upstream", fields: &upstream },
+        ];
+        if !namespaces.is_empty() {
+            extra.push(ExtraSection { name: "Namespaces", fields: &namespaces });
+        }
         let context = InfoContext {
             nearcache_version: env!("CARGO_PKG_VERSION"),
             redis_version: Some(&version),
@@ -58,14 +69,53 @@ impl Core {
             coherence,
             max_clients: self.settings.server.max_clients as u64,
             memory: MemoryInfo { max: self.max_memory() as u64, policy: self.eviction_policy(), ..memory },
+            l1: L1Info {
+                entries: totals.entries as u64,
+                bytes: totals.bytes as u64,
+                max_bytes: self.upstream().map_or(0, |_| self.settings.cache.max_memory as u64),
+                counters: &counters,
+            },
             keyspace: keyspace.as_info(),
-            extra: &[
-                ExtraSection { name: "Clients", fields: &clients },
-                ExtraSection { name: "Upstream", fields: &upstream },
-            ],
+            extra: &extra,
             ..InfoContext::default()
         };
         shared.stats.info(sections.iter().copied(), &context)
+    }
+
+    /// What keeps L1 in step with an upstream that is up.
+    fn coherence(&self, upstream: &Upstream) -> &'static str {
+        let lane = &upstream.node.lane;
+        match lane.l1().phase(lane.id()) {
+            Phase::Tracking => "tracking",
+            Phase::TtlOnly if !self.settings.cache.ttl_mode_max_age.is_zero() => "ttl",
+            _ => "none",
+        }
+    }
+
+    /// One field per namespace, as it was when its reads were counted last.
+    fn namespace_fields(&self) -> Vec<(&str, String)> {
+        let field = |space: &'_ Namespace| {
+            let count = |served| space.reads.get(served);
+            let (hits, misses) = (count(Served::Hit), count(Served::Miss));
+            let (coalesced, bypasses) = (count(Served::Coalesced), count(Served::Bypass));
+            let observed = count(Served::Observed);
+            let asked = (hits + misses + coalesced).max(1);
+            let ratio = hits as f64 / asked as f64;
+            format!(
+                "hits={hits},misses={misses},coalesced={coalesced},bypasses={bypasses},observed={observed},\
+                 hit_ratio={ratio:.4}"
+            )
+        };
+        self.policy.namespaces.iter().map(|space| (&*space.name, field(space))).collect()
+    }
+
+    /// CONFIG RESETSTAT.
+    pub(super) fn reset_statistics(&self) {
+        self.shared.stats.reset();
+        if let Some(upstream) = self.upstream() {
+            upstream.node.lane.l1().reset_counters();
+        }
+        self.policy.namespaces.iter().for_each(|space| space.reads.reset());
     }
 
     fn upstream_fields(&self) -> Vec<(&'static str, String)> {

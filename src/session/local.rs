@@ -37,7 +37,7 @@ impl Core {
             }
             "info" => return self.info(command, args, raw),
             "config|resetstat" => {
-                self.shared.stats.reset();
+                self.reset_statistics();
                 self.answer(id, Served::Local, |writer| writer.ok());
             }
             "asking" | "readonly" | "readwrite" => {
@@ -45,7 +45,7 @@ impl Core {
             }
             name if name.starts_with("client") => return self.client_command(command, args, raw),
             "monitor" => return self.monitor(command),
-            "nearcache" => return self.nearcache(command, args),
+            name if name.starts_with("nearcache") => return self.nearcache(command, args),
             _ => return self.error(id, b"ERR nearcache: not implemented"),
         }
         Flow::Next
@@ -54,6 +54,10 @@ impl Core {
     /// Executes one as an element of EXEC's reply, which is being put together in `out`.
     pub fn local_in_exec(&mut self, args: &Args<'_>, out: &mut BytesMut) {
         let crate::command::Lookup::Known(command) = crate::command::lookup(args) else { return };
+        if command.name == "nearcache|fence" {
+            // EXEC's reply has come behind everything.
+            return Writer::new(out, self.proto).ok();
+        }
         if matches!(command.name, "monitor" | "ssubscribe") {
             let for_a = if command.name == "monitor" { "for" } else { "for a" };
             let text =
@@ -217,6 +221,7 @@ impl Core {
         self.transaction = None;
         self.watching = None;
         self.watch = None;
+        (self.bypass, self.fenced) = (false, false);
         self.unsubscribe_all();
         self.mute = Mute::No;
         self.set_proto(Proto::Resp2);
@@ -289,30 +294,6 @@ impl Core {
     /// `+OK`
     pub fn error_free(&mut self, command: &Command) -> Flow {
         self.answer(command.id, Served::Local, |writer| writer.ok());
-        Flow::Next
-    }
-
-    fn nearcache(&mut self, command: &Command, args: Args<'_>) -> Flow {
-        const HELP: [&str; 5] = [
-            "NEARCACHE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "STATS",
-            "    What the proxy counts, as INFO nearcache shows it.",
-            "HELP",
-            "    Print this help.",
-        ];
-        if args[1].eq_ignore_ascii_case(b"stats") {
-            let text = self.info_text(&[b"nearcache"]);
-            self.answer(command.id, Served::Local, |writer| writer.verbatim("txt", text.as_bytes()));
-            return Flow::Next;
-        }
-        if !args[1].eq_ignore_ascii_case(b"help") {
-            let text = crate::command::unknown_subcommand_error(command, &args);
-            return self.error(command.id, &text);
-        }
-        self.answer(command.id, Served::Local, |writer| {
-            writer.array(HELP.len());
-            HELP.iter().for_each(|line| writer.simple(line));
-        });
         Flow::Next
     }
 }

@@ -42,6 +42,16 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// How the read is served, if that is decided.
+    pub fn served(&self) -> Option<Served> {
+        match self {
+            Outcome::Hit(_) => Some(Served::Hit),
+            Outcome::Joined(_) => Some(Served::Coalesced),
+            Outcome::Send(_, served) => Some(*served),
+            Outcome::Wait => None,
+        }
+    }
+
     fn bypass() -> Self {
         Outcome::Send(Effect::None, Served::Bypass)
     }
@@ -50,7 +60,9 @@ impl Outcome {
 impl Core {
     /// Asks L1. A hit has been written when this returns.
     pub(super) fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        self.spaces.begin();
         if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
+            self.spaces.note_all(&self.policy, asked.command, &asked.args);
             return Outcome::Send(Effect::None, Served::Bypass);
         }
         match asked.command.cache {
@@ -66,7 +78,8 @@ impl Core {
     fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let lane = &upstream.node.lane;
-        let (_, mut settings) = self.policy.resolve(&asked.args[1]);
+        let (space, mut settings) = self.policy.resolve(&asked.args[1]);
+        self.spaces.note(space);
         if asked.command.group == Group::Hash && upstream.node.vigil.hash_fields_end() {
             settings.max_age = settings.max_age.min(settings.hash_max_age);
         }
@@ -121,18 +134,23 @@ impl Core {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let lane = &upstream.node.lane;
         let (args, keys) = (asked.args, asked.args.skip(1));
-        let settings: Option<Settings> = keys
-            .iter()
-            .map(|key| self.policy.resolve(key).1)
-            .try_fold(Settings::default(), |_, settings| settings.cache.then_some(settings));
-        let Some(settings) = settings else { return Outcome::bypass() };
+        let mut cached = true;
+        for key in keys.iter() {
+            let (space, settings) = self.policy.resolve(key);
+            self.spaces.note(space);
+            cached &= settings.cache;
+        }
+        if !cached {
+            return Outcome::bypass();
+        }
         let mget = asked.command.name == "mget";
         let command = if mget { MGET_ELEMENT } else { asked.command.id };
         let element = |key| EntryKey { identity: 0, db: asked.db, command, key, rest: args.skip(args.len()) };
         let template = ReadOf {
             lane: lane.id(),
             key: element(b""),
-            settings,
+            // Each key's own where it is fetched; all of them are cached.
+            settings: Settings::default(),
             unanswered,
             asked: asked.at,
             fenced: self.fenced,

@@ -36,8 +36,11 @@ impl Core {
         let seq = self.slots.next_seq();
         let asked = Asked { command, args, db: self.db, at: self.now, seq, muted: self.muted() };
         match self.look(&asked, self.unanswered()) {
-            Outcome::Send(effect, _) if self.goes_elsewhere(&asked, &effect) => {
+            Outcome::Send(effect, served) if self.goes_elsewhere(&asked, &effect) => {
                 self.give_up(effect);
+                if self.slots.is_empty() {
+                    self.spaces.count(Some(served));
+                }
                 self.key = self.large_hash(&asked);
                 self.pinned(Cause::Bulk, command.id, raw)
             }
@@ -50,6 +53,7 @@ impl Core {
 
     /// Does for a read that has just come what looking it up has led to.
     fn act(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) {
+        self.spaces.count(looked.served());
         match looked {
             Outcome::Hit(len) => {
                 self.tally(asked.command.id, Served::Hit);
@@ -121,6 +125,8 @@ impl Core {
         let mut seq = self.slots.first_seq();
         while self.parked > 0 && seq < before {
             if let Some(parked) = self.take_parked(seq) {
+                self.spaces.note_all(&self.policy, parked.command, &parked.args.args());
+                self.spaces.count(Some(Served::Miss));
                 self.send_again(&parked, seq, Effect::None, Served::Miss);
             }
             seq += 1;
@@ -157,7 +163,9 @@ impl Core {
         let front = self.slots.first_seq();
         let Some(parked) = self.take_parked(front) else { return false };
         let asked = self.asked_again(&parked, front);
-        match self.look(&asked, None) {
+        let looked = self.look(&asked, None);
+        self.spaces.count(looked.served());
+        match looked {
             Outcome::Hit(_) => {
                 if let Some(slot) = self.slots.pop() {
                     self.count(&slot, false);
@@ -182,7 +190,9 @@ impl Core {
         while self.parked > 0 && seq < self.slots.next_seq() {
             if let Some(parked) = self.take_parked(seq) {
                 let asked = self.asked_again(&parked, seq);
-                match self.look(&asked, Some(u64::MAX)) {
+                let looked = self.look(&asked, Some(u64::MAX));
+                self.spaces.count(looked.served());
+                match looked {
                     Outcome::Send(effect, served) => {
                         self.send_parked(seq);
                         self.send_again(&parked, seq, effect, served);

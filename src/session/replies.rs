@@ -158,6 +158,8 @@ impl Core {
             owed @ (Owed::Publish(_) | Owed::Numsub(_)) => {
                 self.write_changed(slot.muted, reply, |writer| write_count(&owed, reply, writer))
             }
+            Owed::Fence if !failed => self.write(slot.muted, b"+OK\r\n", None, Shape::Plain),
+            Owed::Fence => self.write(slot.muted, reply, whole, Shape::Plain),
             Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
             Owed::Local(_) | Owed::Parked(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
         }

@@ -20,6 +20,8 @@ use crate::upstream::{Hub, Node, Pool};
 pub struct Shared {
     /// The configuration in force; one snapshot per batch.
     pub settings: ArcSwap<Settings>,
+    /// The options by name, as they were written.
+    pub options: Arc<dyn Options>,
     /// How keys are cached, by the same configuration.
     pub policy: ArcSwap<Policy>,
     /// All rules of coherence, outside of tests.
@@ -47,6 +49,17 @@ pub struct Shared {
     pub tcp_port: AtomicU16,
     /// The file that the configuration came from.
     pub config_file: String,
+}
+
+/// The configuration by name, for NEARCACHE CONFIG. Reading and checking it is the business of layers above
+/// the session, which implement this.
+pub trait Options: Send + Sync {
+    /// Every option with its value in force, passwords hidden.
+    fn all(&self) -> Vec<(String, String)>;
+
+    /// Sets these options, all or none of them, and puts them in force; or says what is wrong, as the text
+    /// of an error reply.
+    fn set(&self, shared: &Shared, changes: &[(String, String)]) -> Result<(), String>;
 }
 
 /// One upstream and the ways to it.

@@ -45,6 +45,8 @@ pub enum Owed {
     Publish(i64),
     /// The lane's reply to PUBSUB NUMSUB: the same per channel.
     Numsub(Box<[i64]>),
+    /// The lane's reply to the PING of NEARCACHE FENCE.
+    Fence,
     /// A read that waits until all before it have been answered, to be looked up in L1 then.
     Parked(Box<Parked>),
     /// A reply that came before its turn.

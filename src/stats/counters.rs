@@ -110,24 +110,9 @@ counters! {
 }
 
 counters! {
-    /// The L1 cache and the rules of coherence. Hits, misses and the like are counted by `Recorder`s.
+    /// Reads that L1 could have answered. What happens in L1 itself it counts itself, hits and misses the
+    /// `Recorder`s.
     pub struct L1Counters as "l1_" {
-        /// Entries pushed out for want of room.
-        evictions: Counter,
-        /// Entries dropped because their time was over.
-        expirations: Counter,
-        /// Invalidations applied: keys named by pushes and by own writes.
-        invalidations: Counter,
-        /// Times that everything was dropped at once (null push, FLUSHALL, lane lost).
-        epoch_bumps: Counter,
-        /// Replies stored.
-        fills: Counter,
-        /// Fills whose reply was not stored because the key changed meanwhile.
-        fills_detached: Counter,
-        /// Reads that admission did not find worth storing yet.
-        fills_not_admitted: Counter,
-        /// Replies not stored because they are larger than an entry may be.
-        fills_too_large: Counter,
         /// Would-be hits and sampled hits that were compared with the upstream's reply.
         checked: Counter,
         /// Those that were wrong. Anything but zero is a bug.
@@ -263,10 +248,10 @@ mod tests {
     #[test]
     fn names_carry_the_prefix_of_their_group() {
         let l1 = L1Counters::default();
-        l1.fills_detached.add(7);
+        l1.staleness_waits.add(7);
         let mut seen = Vec::new();
         l1.each(|name, value| seen.push((name, value)));
-        assert!(seen.contains(&("l1_fills_detached", 7)));
+        assert!(seen.contains(&("l1_staleness_waits", 7)));
         assert!(seen.iter().all(|(name, _)| name.starts_with("l1_")));
     }
 }

@@ -33,8 +33,8 @@ pub struct InfoContext<'a> {
     pub max_clients: u64,
     /// Sizes.
     pub memory: MemoryInfo<'a>,
-    /// L1's present size.
-    pub l1: L1Info,
+    /// L1's present size, and what has happened in it.
+    pub l1: L1Info<'a>,
     /// Acknowledged writes not yet replayed.
     pub journal: JournalInfo,
     /// The memory engine's keys.
@@ -62,15 +62,17 @@ pub struct MemoryInfo<'a> {
     pub policy: &'a str,
 }
 
-/// L1's present size.
+/// L1's present size, and what has happened in it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct L1Info {
+pub struct L1Info<'a> {
     /// Cached replies.
     pub entries: u64,
     /// Their bytes, overhead included.
     pub bytes: u64,
     /// The most that they may take.
     pub max_bytes: u64,
+    /// Names and values.
+    pub counters: &'a [(&'static str, u64)],
 }
 
 /// The journal's present size.
@@ -400,6 +402,7 @@ fn nearcache(t: &mut Text, i: &Inputs) {
     t.field("l1_misses", served(Served::Miss).count());
     t.field("l1_coalesced", served(Served::Coalesced).count());
     t.field("l1_bypasses", served(Served::Bypass).count());
+    i.context.l1.counters.iter().for_each(|(name, value)| t.field(name, value));
     i.stats.l1.each(|name, value| t.field(name, value));
     let gain = Gain::of(&i.snapshot);
     t.field("l1_hit_ratio", format_args!("{:.4}", gain.hit_ratio));

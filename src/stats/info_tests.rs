@@ -34,7 +34,12 @@ fn context() -> InfoContext<'static> {
         coherence: "tracking",
         max_clients: 10_000,
         memory: MemoryInfo { used: 1_015_656, max: 256 << 20, policy: "allkeys-lru", ..Default::default() },
-        l1: L1Info { entries: 3, bytes: 700, max_bytes: 1 << 20 },
+        l1: L1Info {
+            entries: 3,
+            bytes: 700,
+            max_bytes: 1 << 20,
+            counters: crate::near::Counters::default().named().leak(),
+        },
         keyspace: KeyspaceInfo {
             databases: &[DatabaseInfo { db: 0, keys: 4, expires: 1, avg_ttl_ms: 250 }],
             ..Default::default()

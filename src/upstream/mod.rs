@@ -13,7 +13,7 @@ mod topics;
 mod vigil;
 mod wire;
 
-pub use batch::{Batch, Pending, Retry, To};
+pub use batch::{Batch, PING, Pending, Retry, To};
 pub use effect::{Change, Check, Effect, Judge, L1, Waiter};
 pub use handshake::{Credentials, Welcome};
 pub use hub::{Hub, MAX_WAITING};

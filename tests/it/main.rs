@@ -15,6 +15,7 @@ mod load;
 mod loss;
 mod near;
 mod monitor;
+mod nearcache;
 mod process;
 mod transactions;
 mod transports;

@@ -185,6 +185,26 @@ fn sigterm_ends_a_client_that_waits_for_ever() {
     assert!(process.child.wait().unwrap().success());
 }
 
+/// What NEARCACHE CONFIG SET has changed holds until the file is read again.
+#[test]
+fn sighup_undoes_what_was_set_by_command() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("nearcache.toml");
+    std::fs::write(&file, "[cache]\nmax_age = \"1m\"\n").unwrap();
+    let process = Process::start("", &["--config", &file.display().to_string()]);
+    let mut client = process.client();
+    let mut max_age = || {
+        let reply = client.call(&["NEARCACHE", "CONFIG", "GET", "cache.max_age"]).unwrap();
+        shown(reply.items()[1].text().unwrap())
+    };
+    assert_eq!(max_age(), "1m");
+    let set = process.client().call_raw(&["NEARCACHE", "CONFIG", "SET", "cache.max_age", "2m"]).unwrap();
+    assert_eq!(set, b"+OK\r\n");
+    assert_eq!(max_age(), "2m");
+    process.signal("HUP");
+    until("the file counts again", || (max_age() == "1m").then_some(()));
+}
+
 #[test]
 fn sighup_takes_over_what_can_change() {
     let redis = RedisServer::start(&[]);

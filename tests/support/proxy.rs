@@ -1,6 +1,7 @@
 //! The proxy under test, in this process: started on a free port, stopped when dropped.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -39,9 +40,19 @@ impl Proxy {
 
     /// The same with some rules of coherence turned off.
     pub fn with_rules(options: &[(&str, &str)], rules: Rules) -> Self {
+        Self::run(None, options, rules)
+    }
+
+    /// A proxy in front of `upstream` with a configuration file.
+    pub fn configured(file: &Path, upstream: SocketAddr) -> Self {
+        Self::run(Some(file.to_owned()), &[("upstream.url", &format!("redis://{upstream}"))], Rules::ALL)
+    }
+
+    fn run(file: Option<PathBuf>, options: &[(&str, &str)], rules: Rules) -> Self {
         let mut flags = vec![("server.listen".to_owned(), "127.0.0.1:0".to_owned())];
         flags.extend(options.iter().map(|(option, value)| (option.to_string(), value.to_string())));
-        let config = Config::load(Sources { flags, ..Sources::default() }).expect("the test's own options");
+        let sources = Sources { file, flags, ..Sources::default() };
+        let config = Config::load(sources).expect("the test's own options");
         let (started, ready) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

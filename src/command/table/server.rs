@@ -243,6 +243,35 @@ pub(super) const COMMANDS: &[Row] = &[
         .doc("2.6.0", "Return the current server time", "O(1)")
         .tips(&["nondeterministic_output"]),
     cmd("nearcache", -2, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
-        .doc("1.0.0", "The proxy's own commands; `NEARCACHE HELP` lists them", "Depends on subcommand.")
-        .note("`NEARCACHE HELP` lists its subcommands."),
+        .doc("1.0.0", "A container for the proxy's own commands", "Depends on subcommand."),
+    cmd("nearcache|bypass",      -2, Local, &[NOSCRIPT, LOADING, STALE, FAST], NO_KEYS).ours()
+        .doc("1.0.0", "Turn the near cache off and on for this connection", "O(1)")
+        .note("`ON`: this connection's reads all go to Redis. Without argument it tells. RESET turns it off."),
+    cmd("nearcache|clear",        2, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Remove all entries of the near cache", "O(N) where N is the number of entries")
+        .note("The number of entries removed; Redis keeps its keys."),
+    cmd("nearcache|config",      -4, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Get and set the proxy's options", "O(N) where N is the number of options")
+        .note("`GET pattern …`, `SET option value …`: options of `[cache]` and namespaces can be set, until the \
+            next reload."),
+    cmd("nearcache|consistency", -2, Local, &[NOSCRIPT, LOADING, STALE, FAST], NO_KEYS).ours()
+        .doc("1.0.0", "Choose how fresh this connection's hits are", "O(1)")
+        .note("`fenced`: a hit is as fresh as Redis's own answer, for one PING per batch. `default`. Without \
+            argument it tells. RESET makes it default."),
+    cmd("nearcache|debug",        4, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Show what is cached of a key", "O(N) where N is the number of its cached replies")
+        .note("`KEY key`: each cached reply with its age, its deadline and its size, and the settings that \
+            apply."),
+    cmd("nearcache|fence",        2, Local, &[NOSCRIPT, LOADING, STALE, FAST], NO_KEYS).ours()
+        .doc("1.0.0", "Wait until the near cache has caught up with Redis", "O(1)")
+        .note("`+OK` once all changes that Redis made before have left L1, whoever made them."),
+    cmd("nearcache|help",         2, Local, &[LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Show helpful text about the different subcommands", "O(1)"),
+    cmd("nearcache|invalidate",   3, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Remove the entries of all keys that match a pattern",
+            "O(N) where N is the number of entries")
+        .note("A glob as in KEYS. The number of entries removed."),
+    cmd("nearcache|stats",        2, Local, &[NOSCRIPT, LOADING, STALE], NO_KEYS).ours()
+        .doc("1.0.0", "Show what the near cache has done", "O(1)")
+        .note("The sections Nearcache and Namespaces of INFO."),
 ];
