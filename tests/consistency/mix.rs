@@ -67,6 +67,8 @@ fn counts(proxy: &Proxy) -> Vec<(&'static str, u64)> {
         ("joins", info("l1_coalesced")),
         ("bypasses", info("l1_bypasses")),
         ("waits for freshness", shared.stats.l1.staleness_waits.get()),
+        ("compared with Redis", shared.stats.l1.checked.get()),
+        ("compared and wrong", shared.stats.l1.checked_wrong.get()),
         ("stored", near.stores),
         ("not stored", near.not_stored),
         ("flights detached", near.fills_detached),
@@ -143,7 +145,8 @@ pub fn play(round: Round) -> Outcome {
         ("upstream.reconnect_max", "5ms"),
         ("cache.max_staleness", staleness.as_str()),
         ("upstream.bulk_threshold", if round.bulk { "16kb" } else { "1mb" }),
-        ("cache.admission", if round.seed % 2 == 0 { "always" } else { "frequency" }),
+        ("cache.verify", "0.2"),
+        ("cache.admission", if round.seed.is_multiple_of(2) { "always" } else { "frequency" }),
     ];
     let proxies: Vec<Proxy> = links.iter().map(|link| start(link.addr(), &options, round.rules)).collect();
     let world = Arc::new(World {
@@ -238,7 +241,7 @@ fn read_everything(world: &World, number: usize, proxy: &Proxy) {
 
 /// Some clients that send pipelines one after the other, and then listen one after the other.
 fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
-    let mut rng = Rng::new(world.round.seed ^ (proxy * 100 + thread + 1) as u64 * 7919);
+    let mut rng = Rng::new(world.round.seed ^ ((proxy * 100 + thread + 1) as u64 * 7919));
     let id = |n| (proxy * 1000 + thread * 10 + n) as u32;
     let mut clients: Vec<Client> = (0..CLIENTS).map(|n| Client::connect(addr, id(n), n % 2 == 1)).collect();
     while !world.stopped() {
@@ -328,7 +331,7 @@ fn write(world: &World, rng: &mut Rng) -> Command {
     };
     match rng.below(200) {
         0..=29 if world.round.bulk => Command::Write(How::Padded(LARGE), vec![name(rng)], version, None),
-        0..=4 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
+        30..=34 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),
         125..=139 => Command::Write(How::Plain, vec![0, 1], version, None),
@@ -343,7 +346,8 @@ fn write(world: &World, rng: &mut Rng) -> Command {
             let (a, b) = (rng.below(DBS).to_string(), rng.below(DBS).to_string());
             words(&["SWAPDB", &a, &b])
         }
-        _ => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
+        198 | 199 => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
+        _ => Command::Write(How::Plain, vec![name(rng)], version, None),
     }
 }
 
@@ -355,7 +359,7 @@ pub fn words(words: &[&str]) -> Command {
 // === what goes past the proxies ===
 
 fn foreign_writer(world: &World, thread: usize) {
-    let mut rng = Rng::new(world.round.seed ^ (thread as u64 + 77) * 104_729);
+    let mut rng = Rng::new(world.round.seed ^ ((thread as u64 + 77) * 104_729));
     let mut client = Client::connect(world.redis.addr(), 8000 + thread as u32, false);
     while !world.stopped() {
         client.ask(Command::Select(rng.below(DBS) as u32));
