@@ -335,18 +335,27 @@ fn write(world: &World, rng: &mut Rng) -> Command {
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),
         125..=139 => Command::Write(How::Plain, vec![0, 1], version, None),
-        140..=154 => Command::Write(How::Block, some(rng), version, None),
+        140..=144 => Command::Swap(string(rng), version),
+        145..=154 => Command::Write(How::Block, some(rng), version, None),
         155..=164 => Command::Write(How::Script, some(rng), version, None),
         165..=174 => Command::Write(How::SecretScript, some(rng), version, None),
         175..=194 => Command::Delete(some(rng)),
-        195 => Command::Write(How::BlockAfterFlush, some(rng), version, None),
-        196 => words(&["FLUSHDB"]),
+        195 => Command::Write(How::BlockAfter(&["FLUSHALL"]), some(rng), version, None),
+        196 => match rng.below(4) {
+            0 => words(&["EVAL", "return redis.call('FLUSHDB')", "0"]),
+            1 => Command::Write(How::BlockAfter(&["FLUSHDB"]), some(rng), version, None),
+            2 if world.round.proxies == 1 => {
+                Command::Write(How::BlockAfter(&["SWAPDB", "0", "1"]), some(rng), version, None)
+            }
+            _ => words(&["FLUSHDB"]),
+        },
         197 => words(&["FLUSHALL"]),
         198 if world.round.proxies == 1 => {
             let (a, b) = (rng.below(DBS).to_string(), rng.below(DBS).to_string());
             words(&["SWAPDB", &a, &b])
         }
-        198 | 199 => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
+        198 => words(&["RENAME", NAMES[rng.below(12)], NAMES[rng.below(12)]]),
+        199 => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
         _ => Command::Write(How::Plain, vec![name(rng)], version, None),
     }
 }
@@ -366,7 +375,12 @@ fn foreign_writer(world: &World, thread: usize) {
         for _ in 0..1 + rng.below(4) {
             let command = write(world, &mut rng);
             // A SWAPDB made elsewhere is announced to nobody.
-            if !matches!(&command, Command::Other(words) if words[0] == "SWAPDB") {
+            let swaps = match &command {
+                Command::Other(words) => words[0] == "SWAPDB",
+                Command::Write(How::BlockAfter(first), ..) => first[0] == "SWAPDB",
+                _ => false,
+            };
+            if !swaps {
                 client.put(command);
             }
         }

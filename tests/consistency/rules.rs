@@ -79,7 +79,7 @@ fn a_flush_of_our_own_inside_multi_is_answered_before_its_push_arrives() {
         stage.cache(&Command::get(K));
         stage.gate.hold(DOWN);
         let version = stage.fresh();
-        stage.send(0, &[Command::Write(How::BlockAfterFlush, vec![OTHER], version, None)]);
+        stage.send(0, &[Command::Write(How::BlockAfter(&["FLUSHALL"]), vec![OTHER], version, None)]);
         stage.release_through("OK OK");
         stage.hear(0, 1);
         stage.read_shut_in(1, K);

@@ -137,7 +137,10 @@ fn a_flush_is_not_survived() {
             let version = stage.fresh();
             stage.send(
                 2,
-                &[Command::get(K), Command::Write(How::BlockAfterFlush, vec![OTHER], version, None)],
+                &[
+                    Command::get(K),
+                    Command::Write(How::BlockAfter(&["FLUSHALL"]), vec![OTHER], version, None),
+                ],
             );
             stage.hear(2, 2);
             assert!(stage.ask(0, Command::get(K)).is_null());
