@@ -264,11 +264,13 @@ fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
 }
 
 /// Hears all that is owed; true if the client has to connect again: its place is in doubt, or it was put out
-/// in the middle of a large reply whose rest was lost beside the lane.
+/// in the middle of a reply that came beside the lane and whose rest was lost.
 fn hear_all(world: &World, client: &mut Client) -> bool {
     match client.hear_all() {
         Ok(lost) => lost,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && world.round.bulk => {
+        Err(error)
+            if error.kind() == io::ErrorKind::UnexpectedEof && world.round.trouble == Trouble::Losses =>
+        {
             *client.errors.entry("CLOSED".into()).or_default() += 1;
             true
         }
@@ -449,13 +451,17 @@ fn popper(world: &World, proxy: usize, addr: SocketAddr) {
     let mut client = Client::connect(addr, 7500 + proxy as u32, proxy == 0);
     let mut rng = Rng::new(world.round.seed ^ 6);
     while !world.stopped() {
-        let reply = client.ask(Command::Message(vec!["BLPOP".into(), "queue".into(), "0.1".into()]));
-        if !reply.is_null() {
+        client.put(Command::Message(vec!["BLPOP".into(), "queue".into(), "0.1".into()]));
+        client.flush().unwrap();
+        let popped = client.log.len();
+        let mut again = hear_all(world, &mut client);
+        if !again && client.log.len() > popped {
             (0..12).for_each(|_| client.put(Command::get(string(&mut rng))));
             client.flush().unwrap();
-            if hear_all(world, &mut client) {
-                client.reconnect(addr, proxy == 0);
-            }
+            again = hear_all(world, &mut client);
+        }
+        if again {
+            client.reconnect(addr, proxy == 0);
         }
         world.settle(&mut client, Some(proxy));
     }
