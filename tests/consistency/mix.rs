@@ -17,11 +17,11 @@ use super::command::{Command, How, last_number, read};
 use super::history::{DBS, Feed, MARK, NAMES, Name, server};
 use super::stage::start;
 use super::trouble::{Trouble, disturb};
-use crate::support::Rng;
 use crate::support::link::Link;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::reply::Reply;
+use crate::support::{Rng, until};
 
 /// What one round is like.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +184,7 @@ pub fn play(round: Round) -> Outcome {
     world.links.iter().for_each(Link::clear);
     for (number, proxy) in proxies.iter().enumerate() {
         read_everything(&world, number, proxy);
+        nothing_is_left(proxy);
     }
     feed.catch_up(&world.redis, world.fresh());
     outcome(&world, &feed, &proxies)
@@ -235,6 +236,14 @@ fn read_everything(world: &World, number: usize, proxy: &Proxy) {
         client.hear_all().unwrap();
     }
     world.settle(&mut client, Some(number));
+}
+
+/// Everybody has been answered or has left: no fetch is under way, no key waits for the end of a write.
+pub fn nothing_is_left(proxy: &Proxy) {
+    until("no fetch and no write is left", || {
+        let near = proxy.shared().upstream.as_ref()?.node.lane.l1().totals();
+        ((near.flights, near.pending) == (0, 0)).then_some(())
+    });
 }
 
 // === clients of a proxy ===
