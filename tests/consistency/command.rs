@@ -39,6 +39,8 @@ pub enum How {
     Padded(usize),
     /// In a MULTI.
     Block,
+    /// In a MULTI, with zeros before it, so that it has this many digits.
+    PaddedBlock(usize),
     /// In a MULTI, in another database, which is the client's own from then on.
     BlockIn(u32),
     /// In a MULTI, behind this: FLUSHALL and its like.
@@ -147,7 +149,7 @@ impl Command {
     }
 
     fn write(how: How, names: &[Name], version: u64, px: Option<u64>, add: &mut dyn FnMut(&[&str])) {
-        let width = if let How::Padded(width) = how { width } else { 0 };
+        let width = if let How::Padded(width) | How::PaddedBlock(width) = how { width } else { 0 };
         let (n, ms) = (format!("{version:0width$}"), px.map(|px| px.to_string()));
         let keys: Vec<&str> = names.iter().map(|&name| text(name)).collect();
         match how {
@@ -163,7 +165,7 @@ impl Command {
                 return add(&[&["MSET"], &pairs[..]].concat());
             }
             How::Plain | How::Padded(_) => {}
-            How::Block => add(&["MULTI"]),
+            How::Block | How::PaddedBlock(_) => add(&["MULTI"]),
             How::BlockIn(db) => {
                 add(&["MULTI"]);
                 add(&["SELECT", &db.to_string()]);

@@ -37,6 +37,8 @@ pub struct Round {
     pub pause: Duration,
     /// Large requests and replies go beside the lane.
     pub bulk: bool,
+    /// Nothing is served from L1, but it is compared with Redis.
+    pub observe: bool,
     /// The proxies' `max_staleness`.
     pub staleness: Duration,
     pub rules: Rules,
@@ -146,6 +148,7 @@ pub fn play(round: Round) -> Outcome {
         ("cache.max_staleness", staleness.as_str()),
         ("upstream.bulk_threshold", if round.bulk { "16kb" } else { "1mb" }),
         ("cache.verify", "0.2"),
+        ("cache.mode", if round.observe { "observe" } else { "serve" }),
         ("cache.admission", if round.seed.is_multiple_of(2) { "always" } else { "frequency" }),
     ];
     let proxies: Vec<Proxy> = links.iter().map(|link| start(link.addr(), &options, round.rules)).collect();
@@ -292,7 +295,11 @@ fn pipeline(world: &World, rng: &mut Rng, client: &mut Client) {
     if rng.chance(60) {
         return (0..1 + rng.below(3)).for_each(|_| client.put(reading(rng)));
     }
-    let longest = if rng.chance(30) { 60 } else { 8 };
+    let longest = match rng.below(1000) {
+        0..=2 => 3000,
+        3..=299 => 60,
+        _ => 8,
+    };
     let len = 1 + rng.below(longest);
     for _ in 0..len {
         let command = if rng.chance(world.round.writes) { write(world, rng) } else { reading(rng) };
@@ -345,7 +352,8 @@ fn write(world: &World, rng: &mut Rng) -> Command {
         30..=34 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),
-        125..=139 => Command::Write(How::Plain, vec![0, 1], version, None),
+        125..=134 => Command::Write(How::Plain, vec![0, 1], version, None),
+        135..=139 if world.round.bulk => Command::Write(How::PaddedBlock(LARGE), some(rng), version, None),
         140..=144 => Command::Swap(string(rng), version),
         145..=154 => Command::Write(How::Block, some(rng), version, None),
         155..=164 => Command::Write(How::Script, some(rng), version, None),

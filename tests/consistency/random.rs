@@ -9,7 +9,7 @@ use super::mix::{Outcome, Round, play};
 use super::trouble::Trouble;
 
 /// Commands of all rounds together, unless NEARCACHE_CONSISTENCY_READS asks for more.
-const COMMANDS: usize = 400_000;
+const COMMANDS: usize = 320_000;
 
 /// Words with which an error may begin when connections are lost.
 const EXPECTED: [&str; 4] = ["ERR", "UNCERTAIN", "MASTERDOWN", "CLOSED"];
@@ -26,11 +26,12 @@ fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {
             trouble: Trouble::None,
             pause: ms(10),
             bulk: false,
+            observe: false,
             staleness: ms(1000),
             rules: Rules::ALL,
         };
         match n % 4 {
-            0 => Round { writes: 5, pause: ms(3), ..base },
+            0 => Round { writes: 5, pause: ms(3), observe: n == 4, ..base },
             1 => Round { writes: 15, trouble: Trouble::Slow, staleness: ms(50), ..base },
             2 => Round { proxies: 2, commands: base.commands / 2, trouble: Trouble::Losses, ..base },
             _ => Round { trouble: Trouble::Losses, bulk: true, staleness: ms(100), ..base },

@@ -33,7 +33,7 @@ fn race(without: Rules, options: &[(&str, &str)], schedule: impl Fn(&mut Stage))
     };
     let (hits, found) = play(Rules::ALL);
     assert!(found.is_empty(), "{found:#?}");
-    assert!(hits > 0 || without.push_detaches, "nothing was served from the cache");
+    assert!(hits > 0, "nothing was served from the cache");
     let found = (0..ATTEMPTS).any(|_| !play(without).1.is_empty());
     assert!(found, "nothing needed the rule: {without:?}");
 }

@@ -65,6 +65,23 @@ fn every_kind_of_read_follows_every_kind_of_write() {
     });
 }
 
+#[test]
+fn a_client_that_sends_nothing_more_gets_what_it_is_owed() {
+    let mut stage = Stage::new(Rules::ALL, &[]);
+    let version = stage.foreign_write(K);
+    stage.cache(&Command::get(K));
+    stage.gate.hold(DOWN);
+    // The second one is parked behind the first one, which is held.
+    let mut client = stage.proxy.client();
+    client.send(b"GET s2\r\nGET s0\r\nGET s0\r\n").unwrap();
+    client.shutdown_write().unwrap();
+    stage.gate.await_held(DOWN, "nil");
+    stage.gate.open();
+    let hit = format!("$4\r\n{version}\r\n");
+    assert_eq!(String::from_utf8(client.read_to_end().unwrap()).unwrap(), format!("$-1\r\n{hit}{hit}"));
+    assert!(stage.finish().is_empty());
+}
+
 // === transactions and databases ===
 
 #[test]
