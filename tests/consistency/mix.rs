@@ -37,6 +37,8 @@ pub struct Round {
     pub pause: Duration,
     /// Large requests and replies go beside the lane.
     pub bulk: bool,
+    /// Room for L1: in little, entries are evicted all the time.
+    pub memory: &'static str,
     /// Nothing is served from L1, but it is compared with Redis.
     pub observe: bool,
     /// The proxies' `max_staleness`.
@@ -78,6 +80,7 @@ fn counts(proxy: &Proxy) -> Vec<(&'static str, u64)> {
         ("removed by writes", near.write_removals),
         ("epochs", near.epochs),
         ("expired", near.expirations),
+        ("evicted", near.evictions),
         ("fences", shared.stats.lane.fences.get()),
         ("lanes lost", shared.stats.lane.disconnects.get()),
         ("reads repeated", shared.stats.lane.read_retries.get()),
@@ -90,6 +93,8 @@ const CLIENTS: usize = 3;
 const THREADS: usize = 2;
 /// Digits of a version that is large enough to go beside the lane.
 const LARGE: usize = 17_000;
+/// Room for some twenty versions of 3000 digits.
+pub const LITTLE: &str = "64kb";
 /// The longest that a round may take, whatever is missing.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -148,6 +153,7 @@ pub fn play(round: Round) -> Outcome {
         ("cache.max_staleness", staleness.as_str()),
         ("upstream.bulk_threshold", if round.bulk { "16kb" } else { "1mb" }),
         ("cache.verify", "0.2"),
+        ("cache.max_memory", round.memory),
         ("cache.mode", if round.observe { "observe" } else { "serve" }),
         ("cache.admission", if round.seed.is_multiple_of(2) { "always" } else { "frequency" }),
     ];
@@ -349,6 +355,9 @@ fn write(world: &World, rng: &mut Rng) -> Command {
     };
     match rng.below(200) {
         0..=29 if world.round.bulk => Command::Write(How::Padded(LARGE), vec![name(rng)], version, None),
+        0..=79 if world.round.memory == LITTLE => {
+            Command::Write(How::Padded(3000), vec![name(rng)], version, None)
+        }
         30..=34 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),

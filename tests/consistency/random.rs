@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nearcache::near::Rules;
 
-use super::mix::{Outcome, Round, play};
+use super::mix::{LITTLE, Outcome, Round, play};
 use super::trouble::Trouble;
 
 /// Commands of all rounds together, unless NEARCACHE_CONSISTENCY_READS asks for more.
@@ -26,13 +26,14 @@ fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {
             trouble: Trouble::None,
             pause: ms(10),
             bulk: false,
+            memory: "100mb",
             observe: false,
             staleness: ms(1000),
             rules: Rules::ALL,
         };
         match n % 4 {
             0 => Round { writes: 5, pause: ms(3), observe: n == 4, ..base },
-            1 => Round { writes: 15, trouble: Trouble::Slow, staleness: ms(50), ..base },
+            1 => Round { writes: 15, trouble: Trouble::Slow, memory: LITTLE, staleness: ms(50), ..base },
             2 => Round { proxies: 2, commands: base.commands / 2, trouble: Trouble::Losses, ..base },
             _ => Round { trouble: Trouble::Losses, bulk: true, staleness: ms(100), ..base },
         }
@@ -51,6 +52,7 @@ const AT_LEAST: &[(&str, u64)] = &[
     ("removed by pushes", 7_000),
     ("removed by writes", 6_000),
     ("expired", 8),
+    ("evicted", 100),
     ("epochs", 150),
     ("fences", 150),
     ("waits for freshness", 1),

@@ -13,6 +13,7 @@ use super::stage::Stage;
 use crate::support::client::RawClient;
 use crate::support::fake::{Answer, FakeUpstream, Request};
 use crate::support::proxy::Proxy;
+use crate::support::redis::RedisServer;
 use crate::support::{Rng, until};
 
 /// The keys that schedules are about: X is missing.
@@ -251,6 +252,22 @@ fn databases_that_change_places_elsewhere_are_noticed() {
     assert_eq!(client.call(&["GET", "s0"]).unwrap().number(), Some(version as f64));
     let found = stage.finish();
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_outlives_the_redis_that_it_came_from() {
+    let mut redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[("upstream.reconnect_min", "1ms")]);
+    let mut client = proxy.client();
+    assert_eq!(client.call_raw(&["SET", "k", "v"]).unwrap(), b"+OK\r\n");
+    for _ in 0..5 {
+        assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"$1\r\nv\r\n");
+    }
+    let before = proxy.shared().stats.lane.connects.get();
+    redis.restart();
+    until("the lane is back", || (proxy.shared().stats.lane.connects.get() > before).then_some(()));
+    proxy.await_upstream("up");
+    assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"$-1\r\n");
 }
 
 // === what Redis 7 cannot show ===
