@@ -23,6 +23,8 @@ pub enum Seen {
     Length(Key, u32),
     /// The command itself wrote this version: a step of its own.
     Wrote(u64),
+    /// The key had the first version, and the command itself wrote the second one directly behind it.
+    Swapped(Key, u64, u64),
     /// The version had been written before what this is the reply or message of.
     After(u64),
     /// The reply contradicts itself, or is none that Redis would give.
@@ -128,12 +130,15 @@ fn explain(history: &History, op: &Op, ages: &Ages, from: u32) -> Option<u32> {
         // A padded version is as long as any other padded one.
         Seen::Length(key, len) if *len > 20 => history.at(*key, state) != ABSENT,
         Seen::Length(key, len) => history.at(*key, state).checked_ilog10().map(|log| log + 1) == Some(*len),
-        Seen::Wrote(_) | Seen::After(_) | Seen::Nothing => true,
+        Seen::Wrote(_) | Seen::Swapped(..) | Seen::After(_) | Seen::Nothing => true,
         Seen::Nonsense(_) => false,
     };
     let from = match seen {
         Seen::After(version) => history.first(*version)?.max(from),
         Seen::Wrote(version) => history.first(*version).filter(|&first| first > from)?,
+        Seen::Swapped(key, old, new) => {
+            history.first(*new).filter(|&first| first > from && is(*key, *old, first - 1))?
+        }
         _ => from,
     };
     let keys = keys(seen);
@@ -151,7 +156,7 @@ fn keys(seen: &Seen) -> Vec<Key> {
         Seen::One(key, _) | Seen::Length(key, _) => vec![*key],
         Seen::All(all) => all.iter().map(|&(key, _)| key).collect(),
         Seen::Count(keys, _) => keys.to_vec(),
-        Seen::Wrote(_) | Seen::After(_) | Seen::Nonsense(_) | Seen::Nothing => Vec::new(),
+        Seen::Wrote(_) | Seen::Swapped(..) | Seen::After(_) | Seen::Nonsense(_) | Seen::Nothing => Vec::new(),
     }
 }
 
@@ -172,7 +177,7 @@ fn describe(history: &History, op: &Op, from: u32, why: &str) -> String {
         "client {} saw {:?} (sent {}, heard {}), which was not so since state {from}, known by {why}",
         op.client, op.seen, op.sent, op.heard
     );
-    if let Seen::Wrote(version) | Seen::After(version) = op.seen {
+    if let Seen::Wrote(version) | Seen::After(version) | Seen::Swapped(_, _, version) = op.seen {
         text += &format!("; it was written in {:?}", history.first(version));
     }
     for key in keys(&op.seen) {
@@ -237,6 +242,9 @@ mod tests {
         assert_eq!(count(&after(Seen::One(0, 4), Seen::One(0, ABSENT))), 1);
         assert_eq!(count(&after(Seen::After(4), Seen::Count([0, 1].into(), 1))), 1);
         assert_eq!(count(&after(Seen::After(4), Seen::Length(0, 0))), 1);
+        // A lost update: another version was between what was read and what was written.
+        assert_eq!(count(&[op(1, 0, 1, Seen::Swapped(0, 1, 3))]), 0);
+        assert_eq!(count(&[op(1, 0, 1, Seen::Swapped(0, 3, 4))]), 1);
         // A client's own replies, although they overlap in time.
         assert_eq!(count(&[op(1, 0, 5, Seen::One(0, 3)), op(1, 0, 6, Seen::One(0, 1))]), 1);
         // A read ahead of the client's own write that sees it already.

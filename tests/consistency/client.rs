@@ -86,14 +86,19 @@ impl Client {
 
     /// The last reply of the oldest unanswered command, which says what became of it.
     pub fn hear(&mut self) -> io::Result<Reply> {
-        let mut last = Vec::new();
+        let mut frames = Vec::new();
         while self.waiting.front().is_some_and(|waiting| waiting.replies > 0) {
-            last = self.raw.read()?;
+            frames.push(self.raw.read()?);
             self.waiting[0].replies -= 1;
         }
         let heard = now();
         let Waiting { command, db, sent, .. } = self.waiting.pop_front().expect("a command is unanswered");
-        let (reply, _) = decode(&last).map_err(io::Error::other)?.expect("a whole frame");
+        let mut replies = Vec::new();
+        for frame in frames {
+            replies.push(decode(&frame).map_err(io::Error::other)?.expect("a whole frame").0);
+        }
+        let seen = command.seen(db, &replies);
+        let reply = replies.pop().expect("every command has a reply");
         if reply.is_error() {
             let text = String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
             let word = text.split(' ').next().unwrap_or_default().to_owned();
@@ -102,7 +107,6 @@ impl Client {
             let px = px * 1_000_000;
             self.ends.push((version, End { earliest: sent + px, latest: heard + px }));
         }
-        let seen = command.seen(db, &reply);
         self.answered += 1;
         if seen != Seen::Nothing {
             self.log.push(Op { client: self.id, sent, heard, seen });

@@ -14,6 +14,8 @@ pub enum Command {
     ReadBlock(Vec<Name>),
     /// A version for all these keys, perhaps with a time to live (ms).
     Write(How, Vec<Name>, u64, Option<u64>),
+    /// WATCH a string, read it, and write this version if nobody else has written it since.
+    Swap(Name, u64),
     /// DEL.
     Delete(Vec<Name>),
     /// SELECT; the database may not exist.
@@ -37,10 +39,12 @@ pub enum How {
     Padded(usize),
     /// In a MULTI.
     Block,
+    /// In a MULTI, with zeros before it, so that it has this many digits.
+    PaddedBlock(usize),
     /// In a MULTI, in another database, which is the client's own from then on.
     BlockIn(u32),
-    /// In a MULTI, behind FLUSHALL.
-    BlockAfterFlush,
+    /// In a MULTI, behind this: FLUSHALL and its like.
+    BlockAfter(&'static [&'static str]),
     /// By a script that declares the keys.
     Script,
     /// By one that does not.
@@ -122,6 +126,13 @@ impl Command {
                 add(&["EXEC"]);
             }
             Command::Write(how, names, version, px) => Self::write(*how, names, *version, *px, &mut add),
+            Command::Swap(name, version) => {
+                add(&["WATCH", text(*name)]);
+                add(&["GET", text(*name)]);
+                add(&["MULTI"]);
+                add(&["SET", text(*name), &version.to_string()]);
+                add(&["EXEC"]);
+            }
             Command::Delete(names) => {
                 let keys: Vec<&str> = names.iter().map(|&name| text(name)).collect();
                 add(&[&["DEL"], &keys[..]].concat());
@@ -138,7 +149,7 @@ impl Command {
     }
 
     fn write(how: How, names: &[Name], version: u64, px: Option<u64>, add: &mut dyn FnMut(&[&str])) {
-        let width = if let How::Padded(width) = how { width } else { 0 };
+        let width = if let How::Padded(width) | How::PaddedBlock(width) = how { width } else { 0 };
         let (n, ms) = (format!("{version:0width$}"), px.map(|px| px.to_string()));
         let keys: Vec<&str> = names.iter().map(|&name| text(name)).collect();
         match how {
@@ -154,14 +165,14 @@ impl Command {
                 return add(&[&["MSET"], &pairs[..]].concat());
             }
             How::Plain | How::Padded(_) => {}
-            How::Block => add(&["MULTI"]),
+            How::Block | How::PaddedBlock(_) => add(&["MULTI"]),
             How::BlockIn(db) => {
                 add(&["MULTI"]);
                 add(&["SELECT", &db.to_string()]);
             }
-            How::BlockAfterFlush => {
+            How::BlockAfter(first) => {
                 add(&["MULTI"]);
-                add(&["FLUSHALL"]);
+                add(first);
             }
         }
         for key in keys {
@@ -188,9 +199,11 @@ impl Command {
         }
     }
 
-    /// What the last of its replies says. `db` is the database that it was sent in.
-    pub fn seen(&self, db: u32, reply: &Reply) -> Seen {
-        if reply.is_error() {
+    /// What its replies say. `db` is the database that it was sent in.
+    pub fn seen(&self, db: u32, replies: &[Reply]) -> Seen {
+        let [.., reply] = replies else { return Seen::Nothing };
+        // Behind a WATCH that failed EXEC is no transaction, or one that watches nothing.
+        if reply.is_error() || matches!(self, Command::Swap(..)) && replies.iter().any(Reply::is_error) {
             return Seen::Nothing;
         }
         let what = match self {
@@ -204,6 +217,10 @@ impl Command {
             Command::ReadBlock(names) => versions(db, names, reply),
             Command::Read(_, names) => version(reply).map(|version| Seen::One(key(db, names[0]), version)),
             Command::Write(_, _, version, _) | Command::Marked(_, version) => Some(Seen::Wrote(*version)),
+            Command::Swap(name, new) => version(&replies[1]).map(|old| match reply.is_null() {
+                true => Seen::One(key(db, *name), old),
+                false => Seen::Swapped(key(db, *name), old, *new),
+            }),
             Command::Delete(names) => {
                 Some(Seen::All(names.iter().map(|&name| (key(db, name), ABSENT)).collect()))
             }
@@ -249,7 +266,7 @@ mod tests {
     use crate::support::reply::decode;
 
     fn seen(command: &Command, reply: &str) -> Seen {
-        command.seen(1, &decode(reply.as_bytes()).unwrap().unwrap().0)
+        command.seen(1, &[decode(reply.as_bytes()).unwrap().unwrap().0])
     }
 
     #[test]

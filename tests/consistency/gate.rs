@@ -215,6 +215,7 @@ fn let_out(mut to: TcpStream, number: usize, way: usize, shared: &Shared) {
 fn words(frame: &Reply) -> String {
     match frame {
         Reply::Many(_, Some(items)) => items.iter().map(words).collect::<Vec<_>>().join(" "),
-        other => String::from_utf8_lossy(other.text().unwrap_or(b"nil")).into_owned(),
+        null if null.is_null() => "nil".into(),
+        other => String::from_utf8_lossy(other.text().unwrap_or_default()).into_owned(),
     }
 }

@@ -17,11 +17,11 @@ use super::command::{Command, How, last_number, read};
 use super::history::{DBS, Feed, MARK, NAMES, Name, server};
 use super::stage::start;
 use super::trouble::{Trouble, disturb};
-use crate::support::Rng;
 use crate::support::link::Link;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::reply::Reply;
+use crate::support::{Rng, until};
 
 /// What one round is like.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,10 @@ pub struct Round {
     pub pause: Duration,
     /// Large requests and replies go beside the lane.
     pub bulk: bool,
+    /// Room for L1: in little, entries are evicted all the time.
+    pub memory: &'static str,
+    /// Nothing is served from L1, but it is compared with Redis.
+    pub observe: bool,
     /// The proxies' `max_staleness`.
     pub staleness: Duration,
     pub rules: Rules,
@@ -67,6 +71,8 @@ fn counts(proxy: &Proxy) -> Vec<(&'static str, u64)> {
         ("joins", info("l1_coalesced")),
         ("bypasses", info("l1_bypasses")),
         ("waits for freshness", shared.stats.l1.staleness_waits.get()),
+        ("compared with Redis", shared.stats.l1.checked.get()),
+        ("compared and wrong", shared.stats.l1.checked_wrong.get()),
         ("stored", near.stores),
         ("not stored", near.not_stored),
         ("flights detached", near.fills_detached),
@@ -74,6 +80,7 @@ fn counts(proxy: &Proxy) -> Vec<(&'static str, u64)> {
         ("removed by writes", near.write_removals),
         ("epochs", near.epochs),
         ("expired", near.expirations),
+        ("evicted", near.evictions),
         ("fences", shared.stats.lane.fences.get()),
         ("lanes lost", shared.stats.lane.disconnects.get()),
         ("reads repeated", shared.stats.lane.read_retries.get()),
@@ -86,6 +93,8 @@ const CLIENTS: usize = 3;
 const THREADS: usize = 2;
 /// Digits of a version that is large enough to go beside the lane.
 const LARGE: usize = 17_000;
+/// Room for some twenty versions of 3000 digits.
+pub const LITTLE: &str = "64kb";
 /// The longest that a round may take, whatever is missing.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -143,7 +152,10 @@ pub fn play(round: Round) -> Outcome {
         ("upstream.reconnect_max", "5ms"),
         ("cache.max_staleness", staleness.as_str()),
         ("upstream.bulk_threshold", if round.bulk { "16kb" } else { "1mb" }),
-        ("cache.admission", if round.seed % 2 == 0 { "always" } else { "frequency" }),
+        ("cache.verify", "0.2"),
+        ("cache.max_memory", round.memory),
+        ("cache.mode", if round.observe { "observe" } else { "serve" }),
+        ("cache.admission", if round.seed.is_multiple_of(2) { "always" } else { "frequency" }),
     ];
     let proxies: Vec<Proxy> = links.iter().map(|link| start(link.addr(), &options, round.rules)).collect();
     let world = Arc::new(World {
@@ -181,6 +193,7 @@ pub fn play(round: Round) -> Outcome {
     world.links.iter().for_each(Link::clear);
     for (number, proxy) in proxies.iter().enumerate() {
         read_everything(&world, number, proxy);
+        nothing_is_left(proxy);
     }
     feed.catch_up(&world.redis, world.fresh());
     outcome(&world, &feed, &proxies)
@@ -234,11 +247,19 @@ fn read_everything(world: &World, number: usize, proxy: &Proxy) {
     world.settle(&mut client, Some(number));
 }
 
+/// Everybody has been answered or has left: no fetch is under way, no key waits for the end of a write.
+pub fn nothing_is_left(proxy: &Proxy) {
+    until("no fetch and no write is left", || {
+        let near = proxy.shared().upstream.as_ref()?.node.lane.l1().totals();
+        ((near.flights, near.pending) == (0, 0)).then_some(())
+    });
+}
+
 // === clients of a proxy ===
 
 /// Some clients that send pipelines one after the other, and then listen one after the other.
 fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
-    let mut rng = Rng::new(world.round.seed ^ (proxy * 100 + thread + 1) as u64 * 7919);
+    let mut rng = Rng::new(world.round.seed ^ ((proxy * 100 + thread + 1) as u64 * 7919));
     let id = |n| (proxy * 1000 + thread * 10 + n) as u32;
     let mut clients: Vec<Client> = (0..CLIENTS).map(|n| Client::connect(addr, id(n), n % 2 == 1)).collect();
     while !world.stopped() {
@@ -261,11 +282,13 @@ fn clients(world: &World, proxy: usize, addr: SocketAddr, thread: usize) {
 }
 
 /// Hears all that is owed; true if the client has to connect again: its place is in doubt, or it was put out
-/// in the middle of a large reply whose rest was lost beside the lane.
+/// in the middle of a reply that came beside the lane and whose rest was lost.
 fn hear_all(world: &World, client: &mut Client) -> bool {
     match client.hear_all() {
         Ok(lost) => lost,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && world.round.bulk => {
+        Err(error)
+            if error.kind() == io::ErrorKind::UnexpectedEof && world.round.trouble == Trouble::Losses =>
+        {
             *client.errors.entry("CLOSED".into()).or_default() += 1;
             true
         }
@@ -278,7 +301,11 @@ fn pipeline(world: &World, rng: &mut Rng, client: &mut Client) {
     if rng.chance(60) {
         return (0..1 + rng.below(3)).for_each(|_| client.put(reading(rng)));
     }
-    let longest = if rng.chance(30) { 60 } else { 8 };
+    let longest = match rng.below(1000) {
+        0..=2 => 3000,
+        3..=299 => 60,
+        _ => 8,
+    };
     let len = 1 + rng.below(longest);
     for _ in 0..len {
         let command = if rng.chance(world.round.writes) { write(world, rng) } else { reading(rng) };
@@ -328,22 +355,36 @@ fn write(world: &World, rng: &mut Rng) -> Command {
     };
     match rng.below(200) {
         0..=29 if world.round.bulk => Command::Write(How::Padded(LARGE), vec![name(rng)], version, None),
-        0..=4 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
+        0..=79 if world.round.memory == LITTLE => {
+            Command::Write(How::Padded(3000), vec![name(rng)], version, None)
+        }
+        30..=34 => Command::Write(How::Padded(300), vec![name(rng)], version, None),
         0..=99 => Command::Write(How::Plain, vec![name(rng)], version, None),
         100..=124 => Command::Write(How::Plain, vec![string(rng)], version, Some(2 + rng.below(150) as u64)),
-        125..=139 => Command::Write(How::Plain, vec![0, 1], version, None),
-        140..=154 => Command::Write(How::Block, some(rng), version, None),
+        125..=134 => Command::Write(How::Plain, vec![0, 1], version, None),
+        135..=139 if world.round.bulk => Command::Write(How::PaddedBlock(LARGE), some(rng), version, None),
+        140..=144 => Command::Swap(string(rng), version),
+        145..=154 => Command::Write(How::Block, some(rng), version, None),
         155..=164 => Command::Write(How::Script, some(rng), version, None),
         165..=174 => Command::Write(How::SecretScript, some(rng), version, None),
         175..=194 => Command::Delete(some(rng)),
-        195 => Command::Write(How::BlockAfterFlush, some(rng), version, None),
-        196 => words(&["FLUSHDB"]),
+        195 => Command::Write(How::BlockAfter(&["FLUSHALL"]), some(rng), version, None),
+        196 => match rng.below(4) {
+            0 => words(&["EVAL", "return redis.call('FLUSHDB')", "0"]),
+            1 => Command::Write(How::BlockAfter(&["FLUSHDB"]), some(rng), version, None),
+            2 if world.round.proxies == 1 => {
+                Command::Write(How::BlockAfter(&["SWAPDB", "0", "1"]), some(rng), version, None)
+            }
+            _ => words(&["FLUSHDB"]),
+        },
         197 => words(&["FLUSHALL"]),
         198 if world.round.proxies == 1 => {
             let (a, b) = (rng.below(DBS).to_string(), rng.below(DBS).to_string());
             words(&["SWAPDB", &a, &b])
         }
-        _ => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
+        198 => words(&["RENAME", NAMES[rng.below(12)], NAMES[rng.below(12)]]),
+        199 => words(&["COPY", NAMES[rng.below(12)], NAMES[rng.below(12)], "REPLACE"]),
+        _ => Command::Write(How::Plain, vec![name(rng)], version, None),
     }
 }
 
@@ -355,14 +396,19 @@ pub fn words(words: &[&str]) -> Command {
 // === what goes past the proxies ===
 
 fn foreign_writer(world: &World, thread: usize) {
-    let mut rng = Rng::new(world.round.seed ^ (thread as u64 + 77) * 104_729);
+    let mut rng = Rng::new(world.round.seed ^ ((thread as u64 + 77) * 104_729));
     let mut client = Client::connect(world.redis.addr(), 8000 + thread as u32, false);
     while !world.stopped() {
         client.ask(Command::Select(rng.below(DBS) as u32));
         for _ in 0..1 + rng.below(4) {
             let command = write(world, &mut rng);
             // A SWAPDB made elsewhere is announced to nobody.
-            if !matches!(&command, Command::Other(words) if words[0] == "SWAPDB") {
+            let swaps = match &command {
+                Command::Other(words) => words[0] == "SWAPDB",
+                Command::Write(How::BlockAfter(first), ..) => first[0] == "SWAPDB",
+                _ => false,
+            };
+            if !swaps {
                 client.put(command);
             }
         }
@@ -431,13 +477,17 @@ fn popper(world: &World, proxy: usize, addr: SocketAddr) {
     let mut client = Client::connect(addr, 7500 + proxy as u32, proxy == 0);
     let mut rng = Rng::new(world.round.seed ^ 6);
     while !world.stopped() {
-        let reply = client.ask(Command::Message(vec!["BLPOP".into(), "queue".into(), "0.1".into()]));
-        if !reply.is_null() {
+        client.put(Command::Message(vec!["BLPOP".into(), "queue".into(), "0.1".into()]));
+        client.flush().unwrap();
+        let popped = client.log.len();
+        let mut again = hear_all(world, &mut client);
+        if !again && client.log.len() > popped {
             (0..12).for_each(|_| client.put(Command::get(string(&mut rng))));
             client.flush().unwrap();
-            if hear_all(world, &mut client) {
-                client.reconnect(addr, proxy == 0);
-            }
+            again = hear_all(world, &mut client);
+        }
+        if again {
+            client.reconnect(addr, proxy == 0);
         }
         world.settle(&mut client, Some(proxy));
     }

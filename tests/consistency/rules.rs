@@ -33,7 +33,7 @@ fn race(without: Rules, options: &[(&str, &str)], schedule: impl Fn(&mut Stage))
     };
     let (hits, found) = play(Rules::ALL);
     assert!(found.is_empty(), "{found:#?}");
-    assert!(hits > 0 || without.push_detaches, "nothing was served from the cache");
+    assert!(hits > 0, "nothing was served from the cache");
     let found = (0..ATTEMPTS).any(|_| !play(without).1.is_empty());
     assert!(found, "nothing needed the rule: {without:?}");
 }
@@ -79,7 +79,7 @@ fn a_flush_of_our_own_inside_multi_is_answered_before_its_push_arrives() {
         stage.cache(&Command::get(K));
         stage.gate.hold(DOWN);
         let version = stage.fresh();
-        stage.send(0, &[Command::Write(How::BlockAfterFlush, vec![OTHER], version, None)]);
+        stage.send(0, &[Command::Write(How::BlockAfter(&["FLUSHALL"]), vec![OTHER], version, None)]);
         stage.release_through("OK OK");
         stage.hear(0, 1);
         stage.read_shut_in(1, K);

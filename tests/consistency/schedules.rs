@@ -1,6 +1,8 @@
 //! Schedules that are about no one rule: what pipelines, scripts, transactions, databases and messages mean
 //! for those who read.
 
+use std::time::Duration;
+
 use nearcache::near::Rules;
 
 use super::command::{Command, How, read};
@@ -8,10 +10,11 @@ use super::gate::DOWN;
 use super::history::{NAMES, Name};
 use super::mix::words;
 use super::stage::Stage;
-use crate::support::Rng;
 use crate::support::client::RawClient;
 use crate::support::fake::{Answer, FakeUpstream, Request};
 use crate::support::proxy::Proxy;
+use crate::support::redis::RedisServer;
+use crate::support::{Rng, until};
 
 /// The keys that schedules are about: X is missing.
 const K: Name = 0;
@@ -61,6 +64,23 @@ fn every_kind_of_read_follows_every_kind_of_write() {
             }
         }
     });
+}
+
+#[test]
+fn a_client_that_sends_nothing_more_gets_what_it_is_owed() {
+    let mut stage = Stage::new(Rules::ALL, &[]);
+    let version = stage.foreign_write(K);
+    stage.cache(&Command::get(K));
+    stage.gate.hold(DOWN);
+    // The second one is parked behind the first one, which is held.
+    let mut client = stage.proxy.client();
+    client.send(b"GET s2\r\nGET s0\r\nGET s0\r\n").unwrap();
+    client.shutdown_write().unwrap();
+    stage.gate.await_held(DOWN, "nil");
+    stage.gate.open();
+    let hit = format!("$4\r\n{version}\r\n");
+    assert_eq!(String::from_utf8(client.read_to_end().unwrap()).unwrap(), format!("$-1\r\n{hit}{hit}"));
+    assert!(stage.finish().is_empty());
 }
 
 // === transactions and databases ===
@@ -135,7 +155,10 @@ fn a_flush_is_not_survived() {
             let version = stage.fresh();
             stage.send(
                 2,
-                &[Command::get(K), Command::Write(How::BlockAfterFlush, vec![OTHER], version, None)],
+                &[
+                    Command::get(K),
+                    Command::Write(How::BlockAfter(&["FLUSHALL"]), vec![OTHER], version, None),
+                ],
             );
             stage.hear(2, 2);
             assert!(stage.ask(0, Command::get(K)).is_null());
@@ -160,6 +183,91 @@ fn several_keys_are_read_at_one_moment() {
             stage.direct.hear().unwrap();
         }
     });
+}
+
+// === the upstream is busy, or says nothing ===
+
+#[test]
+fn hits_wait_while_nothing_is_heard_from_redis() {
+    // Stopped, or in a script of two seconds: the one as the other.
+    for script in [false, true] {
+        let mut stage = Stage::new(Rules::ALL, &[("cache.max_staleness", "100ms")]);
+        stage.foreign_write(K);
+        stage.cache(&Command::get(K));
+        let (version, before) = (stage.fresh(), gets(&stage));
+        if script {
+            stage.direct.put(words(&["EVAL", BUSY, "1", NAMES[usize::from(K)], &version.to_string()]));
+            stage.direct.flush().unwrap();
+        } else {
+            stage.redis.pause();
+        }
+        let waits = |stage: &Stage| stage.proxy.shared().stats.l1.staleness_waits.get();
+        let busy = until("a read has to wait", || {
+            stage.send(1, &[Command::get(K), Command::get(K)]);
+            let first = stage.clients[1].hears_within(Duration::from_millis(20)).is_some();
+            let second = first && stage.clients[1].hears_within(Duration::from_millis(20)).is_some();
+            (!second).then_some(2 - usize::from(first))
+        });
+        until("it is counted", || (waits(&stage) > 0).then_some(()));
+        (0..30).for_each(|_| stage.send(2, &[Command::get(K)]));
+        stage.send(0, &[Command::get(K)]);
+        if !script {
+            stage.redis.resume();
+        }
+        stage.hear(1, busy);
+        stage.hear(2, 30);
+        stage.hear(0, 1);
+        match script {
+            true => _ = stage.direct.hear().unwrap(),
+            // Not a herd: those who waited did not ask Redis for the key.
+            false => assert_eq!(gets(&stage), before),
+        }
+        let found = stage.finish();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+/// How often Redis was asked for a string.
+fn gets(stage: &Stage) -> Option<String> {
+    let info = stage.redis.client().call(&["INFO", "commandstats"]).unwrap();
+    let text = String::from_utf8_lossy(info.text()?).into_owned();
+    let calls = text.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="))?;
+    calls.split(',').next().map(str::to_owned)
+}
+
+/// Busy for two seconds, and then it writes.
+const BUSY: &str = "local t = redis.call('TIME') local e = t[1] * 1000000 + t[2] + 2000000 \
+    repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > e return redis.call('SET', KEYS[1], ARGV[1])";
+
+#[test]
+fn databases_that_change_places_elsewhere_are_noticed() {
+    let mut stage = Stage::new(Rules::ALL, &[]);
+    let version = stage.foreign_write(K);
+    stage.cache(&Command::get(K));
+    stage.direct.ask(words(&["SWAPDB", "0", "1"]));
+    // Nobody is told, but the proxy asks now and then. Until then it is wrong, so this is on no account.
+    let mut client = stage.proxy.client();
+    until("the key has gone", || client.call(&["GET", "s0"]).unwrap().is_null().then_some(()));
+    client.call(&["SELECT", "1"]).unwrap();
+    assert_eq!(client.call(&["GET", "s0"]).unwrap().number(), Some(version as f64));
+    let found = stage.finish();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_outlives_the_redis_that_it_came_from() {
+    let mut redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[("upstream.reconnect_min", "1ms")]);
+    let mut client = proxy.client();
+    assert_eq!(client.call_raw(&["SET", "k", "v"]).unwrap(), b"+OK\r\n");
+    for _ in 0..5 {
+        assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"$1\r\nv\r\n");
+    }
+    let before = proxy.shared().stats.lane.connects.get();
+    redis.restart();
+    until("the lane is back", || (proxy.shared().stats.lane.connects.get() > before).then_some(()));
+    proxy.await_upstream("up");
+    assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"$-1\r\n");
 }
 
 // === what Redis 7 cannot show ===

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::command::{Command, How, first_read};
 use super::gate::{DOWN, Gate, UP};
 use super::history::{DBS, Feed, NAMES, Name, server};
+use super::mix::nothing_is_left;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::reply::Reply;
@@ -168,6 +169,7 @@ impl Stage {
         }
         reader.flush().unwrap();
         reader.hear_all().unwrap();
+        nothing_is_left(&self.proxy);
         let version = self.fresh();
         self.feed.catch_up(&self.redis, version);
         let mut ops = Vec::new();
