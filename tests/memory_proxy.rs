@@ -365,7 +365,7 @@ fn commands_are_described_as_redis_describes_them() {
 
 #[test]
 fn commands_are_counted_and_documented() {
-    let mut both = Both::new(1, 3);
+    let both = Both::new(1, 3);
     let (proxy, redis) = (&mut both.proxy.client(), &mut both.redis.client());
     let names = proxy.call(&["COMMAND", "LIST"]).unwrap();
     let count = proxy.call(&["COMMAND", "COUNT"]).unwrap();
