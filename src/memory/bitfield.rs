@@ -46,7 +46,8 @@ pub fn bitfield(ctx: &mut Ctx, read_only: bool) -> Result<(), Fault> {
         return Err(Fault::new("ERR BITFIELD_RO only supports the GET subcommand"));
     }
     let bytes = ctx.keys.raw_or_new(key)?;
-    if bytes.len() < needed {
+    let grows = bytes.len() < needed;
+    if grows {
         bytes.resize(needed, 0);
     }
     ctx.w.array(fields.len());
@@ -66,7 +67,7 @@ pub fn bitfield(ctx: &mut Ctx, read_only: bool) -> Result<(), Fault> {
             None => ctx.w.null(),
             Some(new) => {
                 field.write(bytes, new as u64);
-                changed = true;
+                changed |= grows || new != old;
                 let answer = if matches!(field.action, Action::Set(_)) { old } else { new };
                 ctx.w.int(answer as i64);
             }

@@ -36,14 +36,17 @@ fn setbit(ctx: &mut Ctx) -> Result<(), Fault> {
         _ => return Err(Fault::new("ERR bit is not an integer or out of range")),
     };
     let bytes = ctx.keys.raw_or_new(key)?;
-    if bytes.len() <= offset / 8 {
+    let grows = bytes.len() <= offset / 8;
+    if grows {
         bytes.resize(offset / 8 + 1, 0);
     }
     let byte = &mut bytes[offset / 8];
     let shift = 7 - offset % 8;
     let old = *byte >> shift & 1;
     *byte = *byte & !(1 << shift) | bit << shift;
-    ctx.keys.modified(key);
+    if grows || old != bit {
+        ctx.keys.modified(key);
+    }
     ctx.w.int(old.into());
     Ok(())
 }

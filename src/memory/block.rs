@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::engine::Engine;
+use super::engine::{Caller, Engine};
 use super::shard::{Shard, ShardSet};
 use super::table::hash;
 use super::view::Keys;
@@ -79,6 +79,8 @@ pub struct WaitRequest {
 pub struct Waiter {
     number: u64,
     db: usize,
+    /// Who waits, for the listener.
+    client: u64,
     /// How its reply is to be written.
     pub proto: Proto,
     keys: Vec<Box<[u8]>>,
@@ -100,14 +102,15 @@ impl Waiter {
 }
 
 /// Puts a waiter into the queues of its keys, whose shards are locked.
-pub fn enqueue(engine: &Arc<Engine>, keys: &mut Keys, proto: Proto, request: WaitRequest) -> Blocked {
+pub fn enqueue(engine: &Arc<Engine>, keys: &mut Keys, caller: &Caller, request: WaitRequest) -> Blocked {
     /// In which order clients came to wait, over all keys.
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let (sender, receiver) = oneshot::channel();
     let waiter = Arc::new(Waiter {
         number: NUMBERS.fetch_add(1, Ordering::Relaxed),
         db: keys.db,
-        proto,
+        client: caller.client,
+        proto: caller.proto,
         keys: request.keys,
         wait: request.wait,
         reply: Mutex::new(Some(sender)),
@@ -168,7 +171,9 @@ fn serve_key(engine: &Engine, keys: &mut Keys, key: &[u8]) {
         dequeue(keys.locked.shard(shard), &waiter, key);
         let mut out = BytesMut::new();
         let mut writer = Writer::new(&mut out, waiter.proto);
+        let client = std::mem::replace(&mut keys.client, waiter.client);
         serve_waiter(keys, key, &waiter.wait, &mut writer);
+        keys.client = client;
         // A client that left just now loses what it got, as it would with the reply on the wire.
         let _ = reply.send(out.freeze());
     }

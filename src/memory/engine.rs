@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::block::{self, Blocked, WaitRequest};
 use super::commands::{self, Access, Row};
 use super::fault::{Fault, OOM};
+use super::listen::Listener;
 use super::shard::{Counts, MAX_SHARDS, ShardSet, Shards};
 use super::table::hash;
 use super::view::{self, Keys, Trash};
@@ -54,6 +55,10 @@ pub struct Caller {
     pub db: usize,
     /// How its replies are written.
     pub proto: Proto,
+    /// Who it is to the listener; 0 is nobody.
+    pub client: u64,
+    /// Whether the listener is told what it reads.
+    pub tracks: bool,
 }
 
 /// What became of a command.
@@ -110,6 +115,14 @@ impl Engine {
         Arc::new(Engine { max_memory: config.max_memory.into(), config, clock, shards })
     }
 
+    /// Has a listener told from now on which keys are read and changed, in place of any other.
+    pub fn listen(&self, listener: Option<Arc<dyn Listener>>) {
+        let mut locked = self.shards.lock(self.shards.all());
+        for index in self.shards.all().iter() {
+            locked.shard(index).listener.clone_from(&listener);
+        }
+    }
+
     /// Runs one command and writes its reply.
     pub fn execute(self: &Arc<Self>, caller: &mut Caller, args: Args, out: &mut BytesMut) -> Outcome {
         let Some(row) = commands::of(args) else { return Outcome::Unknown };
@@ -120,10 +133,7 @@ impl Engine {
         let set = self.shards_of(row, args);
         let mut ctx = self.context(set, row.access != Access::Read, caller, args, out);
         call(row, &mut ctx);
-        let blocked = ctx.wait.take().map(|request| {
-            let proto = ctx.caller.proto;
-            block::enqueue(self, &mut ctx.keys, proto, request)
-        });
+        let blocked = ctx.wait.take().map(|request| block::enqueue(self, &mut ctx.keys, ctx.caller, request));
         block::serve(self, &mut ctx.keys);
         ctx.keys.unlock().free();
         if row.access == Access::Grow {
@@ -296,7 +306,8 @@ impl Engine {
             drop(locked);
             locked = self.shards.lock(self.shards.all());
         }
-        let keys = Keys::new(&self.shards, locked, caller.db, self.now(), self.evicts());
+        let mut keys = Keys::new(&self.shards, locked, caller.db, self.now(), self.evicts());
+        keys.client = caller.client;
         let w = Writer::new(out, caller.proto);
         Ctx { args, keys, w, caller, in_block: false, wait: None, config: &self.config }
     }
@@ -348,6 +359,9 @@ fn call(row: &Row, ctx: &mut Ctx) {
     } else if ctx.wait.is_some() && ctx.in_block {
         // A blocking command inside MULTI has written its own answer.
         ctx.wait = None;
+    }
+    if ctx.caller.tracks && row.access == Access::Read {
+        row.keys.each(ctx.args, |key| ctx.keys.tell_read(key));
     }
 }
 

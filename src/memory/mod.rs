@@ -14,9 +14,11 @@
 //! engine does not know (`Outcome::Unknown`) is the session's: PING, HELLO, CLIENT, pub/sub. Call
 //! `expire_some` some ten times per second.
 //!
+//! Who wants to be told which keys are read and changed, as CLIENT TRACKING does, is a `Listener`.
+//!
 //! **In the order of reading**: `engine` runs commands, `commands` names them, `shard` and `view` are
-//! what they work on, `keyspace` over `table` is where keys are. `block` and `watch` are what one client
-//! waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
+//! what they work on, `keyspace` over `table` is where keys are. `block`, `watch` and `listen` are
+//! what one client waits to hear of another. A family of commands is two files: the structure (`list`) and the commands
 //! (`lists`), so that the structure is testable without keys, locks or replies.
 
 mod bitfield;
@@ -40,6 +42,7 @@ mod keyspace;
 mod lcs;
 mod list;
 mod listblock;
+mod listen;
 mod lists;
 mod longdouble;
 mod number;
@@ -72,5 +75,6 @@ mod zsets;
 pub use block::{Blocked, Unblocker};
 pub use engine::{Caller, Clock, Engine, EngineConfig, Eviction, Outcome, unblocked_error};
 pub use fault::Fault;
+pub use listen::{Change, Listener};
 pub use shard::Counts;
 pub use watch::Watch;

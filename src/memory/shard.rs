@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::block::Waiter;
 use super::keyspace::Keyspace;
+use super::listen::{Change, Listening};
 use super::value::Value;
 
 /// The most shards: a set of them is one u64.
@@ -26,6 +27,8 @@ pub struct Shard {
     pub movers: usize,
     /// What happened here.
     pub counts: Counts,
+    /// Who is told of reads and changes.
+    pub listener: Listening,
     /// The database that may have changed since memory was counted.
     changed: Option<usize>,
     /// Bytes of all databases, as last counted.
@@ -66,9 +69,21 @@ impl Shard {
             dbs: (0..databases).map(|_| Db::default()).collect(),
             movers: 0,
             counts: Counts::default(),
+            listener: None,
             changed: None,
             used: 0,
             published: 0,
+        }
+    }
+
+    /// Tells those who watch a key, and the listener, that a client (or 0) has changed it.
+    pub fn tell(&self, client: u64, db: usize, key: &[u8]) {
+        let watched = &self.dbs[db].watched;
+        if let Some(flags) = (!watched.is_empty()).then(|| watched.get(key)).flatten() {
+            flags.iter().for_each(|flag| flag.store(true, Ordering::Release));
+        }
+        if let Some(listener) = &self.listener {
+            listener.changed(client, Change::Key { db, key });
         }
     }
 

@@ -4,10 +4,10 @@
 //! whoever changed a value (not by a lookup that might): it is what WATCH sees.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 
 use super::fault::{Fault, NO_SUCH_KEY, WRONG_TYPE};
 use super::keyspace::{Entry, Keyspace, NEVER};
+use super::listen::Change;
 use super::shard::{Db, Locked, Shard, Shards};
 use super::table::{Keyed, hash};
 use super::value::{Kind, Text, Value};
@@ -18,6 +18,8 @@ pub struct Keys<'a> {
     pub locked: Locked<'a>,
     /// The current database.
     pub db: usize,
+    /// Whose command it is, for the listener.
+    pub client: u64,
     /// Unix milliseconds; one moment for a whole MULTI block.
     pub now: i64,
     /// Keys that came to be while clients waited for them: (database, key), in that order.
@@ -63,13 +65,25 @@ struct Spot {
     at: u32,
 }
 
+/// The client that changes what changes by itself.
+const NOBODY: u64 = 0;
+
 /// From this many pieces on, a removed value is freed after unlocking.
 const HEAVY: usize = 64;
 
 impl<'a> Keys<'a> {
     /// A view on locked shards.
     pub fn new(shards: &'a Shards, locked: Locked<'a>, db: usize, now: i64, ordered: bool) -> Self {
-        Keys { locked, db, now, ready: VecDeque::new(), shards, ordered, trash: Trash::default() }
+        Keys {
+            locked,
+            db,
+            client: NOBODY,
+            now,
+            ready: VecDeque::new(),
+            shards,
+            ordered,
+            trash: Trash::default(),
+        }
     }
 
     /// The value of a key, for a command that reads.
@@ -233,11 +247,23 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Tells those who WATCH the key that it has changed.
+    /// Tells those who WATCH the key, and the listener, that it has changed.
     pub fn modified(&mut self, key: &[u8]) {
-        let (_, _, db) = self.place(key);
-        if let Some(flags) = (!db.watched.is_empty()).then(|| db.watched.get(key)).flatten() {
-            flags.iter().for_each(|flag| flag.store(true, Ordering::Release));
+        let shard = self.shards.of(hash(key));
+        self.locked.shard_ref(shard).tell(self.client, self.db, key);
+    }
+
+    /// Tells the listener that the client has read a key.
+    pub fn tell_read(&self, key: &[u8]) {
+        if let Some(listener) = &self.locked.shard_ref(self.shards.of(hash(key))).listener {
+            listener.read(self.client, self.db, key);
+        }
+    }
+
+    /// Tells the listener of a change to whole databases. All shards are locked.
+    pub fn tell_all(&self, change: Change<'_>) {
+        if let Some(listener) = &self.locked.shard_ref(0).listener {
+            listener.changed(self.client, change);
         }
     }
 
@@ -337,11 +363,8 @@ pub fn expire(shard: &mut Shard, db: usize, at: u32) -> Value {
     remove_telling(shard, db, at)
 }
 
-/// Removes a key and tells those who watch it.
+/// Removes a key and tells those who want to know.
 pub fn remove_telling(shard: &mut Shard, number: usize, at: u32) -> Value {
-    let db = shard.change(number);
-    if let Some(flags) = (!db.watched.is_empty()).then(|| db.watched.get(db.keys.at(at).key())).flatten() {
-        flags.iter().for_each(|flag| flag.store(true, Ordering::Release));
-    }
-    db.keys.remove(at)
+    shard.tell(NOBODY, number, shard.dbs[number].keys.at(at).key());
+    shard.change(number).keys.remove(at)
 }

@@ -4,6 +4,7 @@ use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{BAD_CURSOR, DB_RANGE, Fault, NOT_INTEGER, SYNTAX};
 use super::keyspace::{Entry, Keyspace};
+use super::listen::Change;
 use super::number::{int32_arg, integer};
 use super::shard::Db;
 use super::table::{Keyed, SCAN_END};
@@ -194,6 +195,7 @@ fn flush(ctx: &mut Ctx, all: bool) -> Result<(), Fault> {
         }
         _ => return Err(SYNTAX),
     }
+    let flushed = if all { None } else { Some(ctx.keys.db) };
     let databases = if all { 0..ctx.config.databases } else { ctx.keys.db..ctx.keys.db + 1 };
     for number in databases {
         tell_watchers(ctx, number, None);
@@ -203,6 +205,7 @@ fn flush(ctx: &mut Ctx, all: bool) -> Result<(), Fault> {
             ctx.keys.discard_all(old);
         }
     }
+    ctx.keys.tell_all(Change::Flushed(flushed));
     ctx.w.ok();
     Ok(())
 }
@@ -234,6 +237,7 @@ fn swapdb(ctx: &mut Ctx) -> Result<(), Fault> {
         for shard in 0..ctx.keys.shard_count() {
             ctx.keys.locked.shard(shard).swap(first, second);
         }
+        ctx.keys.tell_all(Change::Swapped(first, second));
         signal_waiting(ctx, first);
         signal_waiting(ctx, second);
     }

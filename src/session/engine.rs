@@ -112,7 +112,7 @@ impl Core {
     }
 
     fn caller(&self) -> Caller {
-        Caller { db: self.db as usize, proto: self.proto }
+        Caller { db: self.db as usize, proto: self.proto, client: self.client.id, tracks: false }
     }
 
     /// What is neither the engine's nor about the server.

@@ -270,7 +270,7 @@ fn timeouts_and_departures_leave_nothing_behind() {
     stage.say(0, "BLPOP a 0");
     stage.say(1, "BLPOP a 0");
     // The first one leaves: the second one gets the element.
-    stage.clients[0] = (stage.redis.connect(), Caller { proto: Proto::Resp3, db: 0 }, None);
+    stage.clients[0] = (stage.redis.connect(), Caller { proto: Proto::Resp3, ..Caller::default() }, None);
     stage.clients[0].0.call("HELLO 3");
     stage.blocked -= 1;
     while !text(&stage.observer.call("INFO clients")).contains("blocked_clients:1") {

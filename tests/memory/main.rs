@@ -2,6 +2,7 @@
 
 mod arguments;
 mod blocking;
+mod changes;
 mod coverage;
 mod generic;
 mod geo;
