@@ -6,36 +6,36 @@ use std::process::{Child, Command, Stdio};
 /// CPU time, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
-    /// In the program.
+    /// All of it, to the nanosecond.
+    pub total: f64,
+    /// In the program, in whole ticks.
     pub user: f64,
-    /// In the kernel on its behalf.
+    /// In the kernel on its behalf, in whole ticks.
     pub system: f64,
 }
 
-/// Linux reports CPU time to programs in ticks of this length on every architecture.
+/// Linux reports user and system time to programs in ticks of this length on every architecture.
 const TICK_US: f64 = 10_000.0;
 
 impl Cpu {
-    /// Both.
-    pub fn total(self) -> f64 {
-        self.user + self.system
-    }
-
     /// What was used since `before`.
     pub fn since(self, before: Cpu) -> Cpu {
-        Cpu { user: self.user - before.user, system: self.system - before.system }
+        let Cpu { total, user, system } = before;
+        Cpu { total: self.total - total, user: self.user - user, system: self.system - system }
     }
 
     /// The share of one of `n` requests.
     pub fn per_request(self, n: usize) -> Cpu {
-        Cpu { user: self.user / n as f64, system: self.system / n as f64 }
+        let n = n as f64;
+        Cpu { total: self.total / n, user: self.user / n, system: self.system / n }
     }
 }
 
 impl std::ops::Add for Cpu {
     type Output = Cpu;
     fn add(self, other: Cpu) -> Cpu {
-        Cpu { user: self.user + other.user, system: self.system + other.system }
+        let Cpu { total, user, system } = other;
+        Cpu { total: self.total + total, user: self.user + user, system: self.system + system }
     }
 }
 
@@ -51,13 +51,21 @@ impl Process {
         Process(command.spawn().expect("taskset is installed"))
     }
 
-    /// CPU time of all its threads so far.
+    /// CPU time of all its threads so far. Threads that have ended count only in ticks: none of the servers
+    /// ends any at work.
     pub fn cpu(&self) -> Cpu {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        let proc = format!("/proc/{}", self.0.id());
+        let stat = fs::read_to_string(format!("{proc}/stat")).unwrap();
         // The name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap()..].split_whitespace().collect();
         let ticks = |n: usize| fields[n].parse::<f64>().unwrap() * TICK_US;
-        Cpu { user: ticks(12), system: ticks(13) }
+        let nanos = |task: fs::DirEntry| {
+            let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            schedstat.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let tasks = fs::read_dir(format!("{proc}/task")).unwrap().flatten();
+        let total = tasks.filter_map(nanos).sum::<f64>() / 1000.0;
+        Cpu { total, user: ticks(12), system: ticks(13) }
     }
 
     /// Resident memory in bytes.

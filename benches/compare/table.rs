@@ -63,7 +63,7 @@ pub fn one(row: &Row, results: &Results) -> String {
         if runs.is_empty() {
             return vec![(*name).to_owned(), "not supported".into()];
         }
-        let cpu = |run: &Run| run.whole.total();
+        let cpu = |run: &Run| run.whole.total;
         let (min, max) =
             runs.iter().map(cpu).fold((f64::MAX, 0.0), |(min, max), cpu| (cpu.min(min), cpu.max(max)));
         vec![
@@ -77,7 +77,7 @@ pub fn one(row: &Row, results: &Results) -> String {
             format!("{min:.2}–{max:.2}"),
             format!("{:.2}", of(runs, cpu) / of(redis, cpu)),
             format!("{:.2} + {:.2}", of(runs, |run| run.whole.user), of(runs, |run| run.whole.system)),
-            format!("{:.2}", of(runs, |run| run.own.total())),
+            format!("{:.2}", of(runs, |run| run.own.total)),
         ]
     });
     format!("### {}: {}\n\n{}", row.name, row.describe(), markdown(&heads, &lines.collect::<Vec<_>>()))
@@ -87,7 +87,7 @@ pub fn one(row: &Row, results: &Results) -> String {
 pub fn side_by_side(all: &[(&Row, Results)]) -> String {
     let mut text = String::new();
     let figures: [(&str, Figure); 2] =
-        [("CPU µs per request", |run| run.whole.total()), ("requests per second", |run| run.load.rate)];
+        [("CPU µs per request", |run| run.whole.total), ("requests per second", |run| run.load.rate)];
     for (title, figure) in figures {
         let mut heads = vec!["row"];
         heads.extend(all[0].1.iter().map(|(name, _)| *name));
