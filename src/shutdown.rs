@@ -1,18 +1,38 @@
 //! Ending in order: everybody is told to finish, and waited for, but not for ever.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::task::{AbortHandle, Id, try_id};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
-/// Two signals and a count of the tasks that must see them. *Drain*: take nothing new, finish what is in
-/// flight, then end. *Abort*: the grace is over, end now. Cloned cheaply; all clones are one.
+/// A signal and a list of the tasks that must see it: take nothing new, finish what is in flight, then
+/// end. Those that are left when the grace is over are dropped. Cloned cheaply; all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     draining: CancellationToken,
-    aborting: CancellationToken,
     tasks: TaskTracker,
+    running: Running,
+}
+
+/// How to drop each task from outside. Were each to watch a signal instead, every poll of every task would
+/// take that signal's one lock.
+#[derive(Clone, Debug, Default)]
+struct Running(Arc<Mutex<HashMap<Id, AbortHandle>>>);
+
+/// Takes its task off the list, however the task ends.
+struct Listed(Running);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(id) = try_id() {
+            self.0.0.lock().remove(&id);
+        }
+    }
 }
 
 impl Drain {
@@ -27,13 +47,15 @@ impl Drain {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let aborting = self.aborting.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = task => {}
-                () = aborting.cancelled() => {}
-            }
+        let running = self.running.clone();
+        // Held until the task is on the list: one that ends at once is taken off after that.
+        let mut list = self.running.0.lock();
+        let handle = self.tasks.spawn(async move {
+            // Not before the task runs: a runtime that is going down drops it right here, under the lock.
+            let _listed = Listed(running);
+            task.await;
         });
+        list.insert(handle.id(), handle.abort_handle());
     }
 
     /// Waits until draining starts.
@@ -60,7 +82,8 @@ impl Drain {
             Ok(()) => 0,
             Err(_) => self.tasks.len(),
         };
-        self.aborting.cancel();
+        let left: Vec<AbortHandle> = self.running.0.lock().values().cloned().collect();
+        left.iter().for_each(AbortHandle::abort);
         self.tasks.wait().await;
         late
     }

@@ -14,7 +14,7 @@ mod apply;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -186,6 +186,8 @@ pub struct Connection<'a, E> {
     heard: Instant,
     /// A heartbeat is under way.
     pinged: bool,
+    /// The queue was empty when it was last looked at.
+    idle: bool,
 }
 
 impl<'a, E: Events> Connection<'a, E> {
@@ -218,6 +220,7 @@ impl<'a, E: Events> Connection<'a, E> {
             timer: Box::pin(tokio::time::sleep(patience.ping_every)),
             heard,
             pinged: false,
+            idle: true,
         }
     }
 
@@ -288,9 +291,17 @@ impl<'a, E: Events> Connection<'a, E> {
             self.written = 0;
             self.forget(0);
         }
+        if std::mem::take(&mut self.idle) && !self.sent.is_empty() && self.lane.queue.lock().has_unsent() {
+            // The first append since the queue was empty, and others are busy with the lane too: sessions
+            // that are ready now append theirs first, so that one write carries them all. With nothing in
+            // flight there is nobody to wait for.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            return Poll::Pending;
+        }
         let waiting = self.lane.queue.lock().take_unsent(&mut self.writing, cx.waker());
         waiting.iter().for_each(|inbox| inbox.nudge());
-        if self.writing.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        self.idle = self.writing.is_empty();
+        if self.idle { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Forgets the bytes of an answered request; buffers that are all answered are used again.

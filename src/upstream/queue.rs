@@ -155,6 +155,11 @@ impl Queue {
         self.pending.push_back(Pending { len: PING.len() as u32, ..Pending::new(To::Nobody, 0, now) });
     }
 
+    /// Whether there is anything to write.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Takes the unsent bytes, giving `empty` in exchange; registers the task's waker if there are
     /// none. Sessions that wait for room are handed out to be nudged.
     pub fn take_unsent(&mut self, empty: &mut BytesMut, waker: &Waker) -> Vec<Arc<Inbox>> {
