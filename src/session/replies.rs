@@ -232,6 +232,10 @@ impl Core {
                 Queued::Select(db) => {
                     if element == b"+OK\r\n" {
                         self.db = *db;
+                        // Else a new lane would not ask for it, and refuse what waits for it.
+                        if let Some(upstream) = self.upstream() {
+                            upstream.node.lane.expect_db(*db);
+                        }
                     }
                     out.extend_from_slice(element);
                 }

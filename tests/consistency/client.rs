@@ -27,7 +27,7 @@ pub struct Client {
     pub log: Vec<Op>,
     /// Versions that it wrote with a time to live, and when that is over.
     pub ends: Vec<(u64, End)>,
-    /// Errors that it got, by their first word.
+    /// Errors that it got, by how they begin.
     pub errors: BTreeMap<String, usize>,
     /// Commands answered.
     pub answered: usize,
@@ -99,13 +99,16 @@ impl Client {
         }
         let seen = command.seen(db, &replies);
         let reply = replies.pop().expect("every command has a reply");
-        if reply.is_error() {
+        // A database that does not exist is asked for in order to be refused.
+        if reply.is_error() && !matches!(command, Command::Select(99)) {
             let text = String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
-            let word = text.split(' ').next().unwrap_or_default().to_owned();
-            *self.errors.entry(word).or_default() += 1;
-        } else if let Command::Write(_, _, version, Some(px)) = command {
+            let words = if text.starts_with("ERR ") { 7 } else { 1 };
+            let begin = text.split(' ').take(words).collect::<Vec<_>>().join(" ");
+            *self.errors.entry(begin).or_default() += 1;
+        }
+        if let (Command::Write(_, _, version, Some(px)), false) = (&command, reply.is_error()) {
             let px = px * 1_000_000;
-            self.ends.push((version, End { earliest: sent + px, latest: heard + px }));
+            self.ends.push((*version, End { earliest: sent + px, latest: heard + px }));
         }
         self.answered += 1;
         if seen != Seen::Nothing {

@@ -54,7 +54,7 @@ pub struct Outcome {
     pub commands: usize,
     /// What happened in the proxies, by name.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Error replies by their first word.
+    /// Error replies by how they begin.
     pub errors: BTreeMap<String, usize>,
     /// Disturbances that happened.
     pub troubles: usize,

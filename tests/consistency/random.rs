@@ -11,8 +11,9 @@ use super::trouble::Trouble;
 /// Commands of all rounds together, unless NEARCACHE_CONSISTENCY_READS asks for more.
 const COMMANDS: usize = 320_000;
 
-/// Words with which an error may begin when connections are lost.
-const EXPECTED: [&str; 4] = ["ERR", "UNCERTAIN", "MASTERDOWN", "CLOSED"];
+/// How errors may begin: what the commands deserve, and what a lost connection brings.
+const EXPECTED: [&str; 5] =
+    ["ERR source and destination objects are the", "ERR no such key", "UNCERTAIN", "MASTERDOWN", "CLOSED"];
 
 /// The rounds of these seeds: each kind in turn.
 fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {

@@ -103,6 +103,21 @@ fn a_transaction_that_changes_the_database_leaves_the_client_there() {
 }
 
 #[test]
+fn a_database_that_a_transaction_moved_to_is_there_after_a_loss() {
+    play(|stage| {
+        let version = stage.fresh();
+        stage.cache(&Command::get(OTHER));
+        stage.ask(1, Command::Write(How::BlockIn(1), vec![K], version, None));
+        stage.gate.hold(DOWN);
+        stage.send(1, &[Command::get(K)]);
+        stage.gate.await_held(DOWN, &version.to_string());
+        stage.gate.cut();
+        stage.gate.open();
+        assert_eq!(stage.hear(1, 1)[0].number(), Some(version as f64));
+    });
+}
+
+#[test]
 fn a_database_that_does_not_exist_leaves_the_client_where_it_is() {
     play(|stage| {
         stage.foreign_write(K);
