@@ -23,7 +23,7 @@ use super::engine::{Caller, Engine};
 use super::shard::{Shard, ShardSet};
 use super::table::hash;
 use super::view::Keys;
-use super::{listblock, streamblock, zsetblock};
+use super::{groupread, listblock, streamblock, zsetblock};
 use crate::resp::{Proto, Writer};
 
 /// What a waiter does when its turn comes.
@@ -63,6 +63,8 @@ pub enum Wait {
     },
     /// XREAD BLOCK.
     Stream(streamblock::Read),
+    /// XREADGROUP BLOCK.
+    Group(groupread::GroupRead),
 }
 
 /// What a command asks for when it finds nothing.
@@ -119,8 +121,8 @@ pub fn enqueue(engine: &Arc<Engine>, keys: &mut Keys, caller: &Caller, request: 
         let shard = keys.locked.shard(engine.shards().of(hash(key)));
         let queue = shard.dbs[waiter.db].waiting.entry(key.clone()).or_default();
         let new = queue.insert(waiter.number, waiter.clone()).is_none();
-        if new && matches!(waiter.wait, Wait::ListMove { .. }) {
-            shard.movers += 1;
+        if new {
+            count(shard, &waiter.wait, 1);
         }
     }
     let deadline = request.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -134,9 +136,19 @@ fn dequeue(shard: &mut Shard, waiter: &Waiter, key: &[u8]) {
     if queue.is_empty() {
         waiting.remove(key);
     }
-    if removed && matches!(waiter.wait, Wait::ListMove { .. }) {
-        shard.movers -= 1;
+    if removed {
+        count(shard, &waiter.wait, -1);
     }
+}
+
+/// Keeps the shard's counts of waiters of certain kinds.
+fn count(shard: &mut Shard, wait: &Wait, by: isize) {
+    let counter = match wait {
+        Wait::ListMove { .. } => &mut shard.movers,
+        Wait::Group(_) => &mut shard.readers,
+        _ => return,
+    };
+    *counter = counter.saturating_add_signed(by);
 }
 
 /// Serves those who wait for keys that have come to be, and those whom that makes ready in turn.
@@ -161,8 +173,9 @@ fn serve_key(engine: &Engine, keys: &mut Keys, key: &[u8]) {
             continue;
         }
         if !has_something(keys, key, &waiter) {
-            // Another kind of waiter may be behind this one; with the key gone there is nothing to find.
-            if !keys.exists(key) {
+            // Another kind of waiter may be behind this one; with the key gone there is nothing to find, but
+            // for those who are told just that.
+            if !keys.exists(key) && keys.locked.shard(shard).readers == 0 {
                 return;
             }
             continue;
@@ -186,6 +199,7 @@ fn has_something(keys: &mut Keys, key: &[u8], waiter: &Waiter) -> bool {
         }
         Wait::ZSetPop { .. } | Wait::ZSetPopMany { .. } => zsetblock::has_something(keys, key),
         Wait::Stream(read) => streamblock::has_something(keys, key, read),
+        Wait::Group(read) => groupread::has_something(keys, key, read),
     }
 }
 
@@ -199,6 +213,7 @@ fn serve_waiter(keys: &mut Keys, key: &[u8], wait: &Wait, w: &mut Writer) {
         Wait::ZSetPop { min } => zsetblock::serve_pop(keys, key, *min, w),
         Wait::ZSetPopMany { min, count } => zsetblock::serve_pop_many(keys, key, *min, *count, w),
         Wait::Stream(read) => streamblock::serve(keys, key, read, w),
+        Wait::Group(read) => groupread::serve(keys, key, read, w),
     }
 }
 

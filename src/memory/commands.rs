@@ -153,6 +153,8 @@ static ROWS: LazyLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> 
         super::streams::ROWS,
         super::streamblock::ROWS,
         super::streaminfo::ROWS,
+        super::groups::ROWS,
+        super::groupread::ROWS,
         super::geo::ROWS,
         super::geosearch::ROWS,
         super::hlls::ROWS,

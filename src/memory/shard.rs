@@ -25,6 +25,8 @@ pub struct Shard {
     pub dbs: Vec<Db>,
     /// Waiters here that, when served, push to a second key (BLMOVE).
     pub movers: usize,
+    /// Waiters here that are also told when the key is gone (XREADGROUP).
+    pub readers: usize,
     /// What happened here.
     pub counts: Counts,
     /// Who is told of reads and changes.
@@ -68,6 +70,7 @@ impl Shard {
         Shard {
             dbs: (0..databases).map(|_| Db::default()).collect(),
             movers: 0,
+            readers: 0,
             counts: Counts::default(),
             listener: None,
             changed: None,

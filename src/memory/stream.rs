@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use super::blob::allocated;
+use super::group::{Groups, Progress};
 use super::packed::Packed;
 use super::streamid::{Id, NewId};
 
@@ -36,6 +37,7 @@ pub struct Stream {
     pub added: u64,
     /// The greatest id that XDEL took.
     pub max_deleted: Id,
+    groups: Option<Box<Groups>>,
 }
 
 /// Neighbouring entries.
@@ -202,7 +204,30 @@ impl Stream {
 
     /// Bytes allocated.
     pub fn heap(&self) -> usize {
-        self.heap + allocated(self.nodes.capacity() * size_of::<Node>())
+        let groups = self.groups.as_ref().map_or(0, |groups| allocated(size_of::<Groups>()) + groups.heap());
+        self.heap + allocated(self.nodes.capacity() * size_of::<Node>()) + groups
+    }
+
+    /// The consumer groups.
+    pub fn groups(&self) -> &Groups {
+        static NONE: Groups = Groups::new();
+        self.groups.as_deref().unwrap_or(&NONE)
+    }
+
+    /// The consumer groups, to be changed.
+    pub fn groups_mut(&mut self) -> &mut Groups {
+        self.groups.get_or_insert_default()
+    }
+
+    /// How far readers can be.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            len: self.len,
+            added: self.added,
+            first: self.entries().next().map_or(Id::MIN, |entry| entry.id),
+            last: self.last_id,
+            max_deleted: self.max_deleted,
+        }
     }
 
     /// Adds an entry at the end; gives its id.
@@ -332,7 +357,7 @@ impl Clone for Stream {
         // A copy has no room to spare, so it is counted anew.
         let nodes = self.nodes.clone();
         let heap = nodes.iter().map(Node::heap).sum();
-        Stream { nodes, heap, ..*self }
+        Stream { nodes, heap, groups: self.groups.clone(), ..*self }
     }
 }
 

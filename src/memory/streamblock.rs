@@ -24,18 +24,25 @@ pub struct Read {
     count: usize,
 }
 
-struct Options {
+/// What precedes the ids of XREAD and XREADGROUP.
+pub struct Options<'a> {
     /// `Some(None)`: wait for ever.
-    block: Option<Option<Duration>>,
-    count: usize,
+    pub block: Option<Option<Duration>>,
+    /// At most so many entries of each stream.
+    pub count: usize,
+    /// Group and consumer.
+    pub group: Option<(&'a [u8], &'a [u8])>,
+    /// Nothing that is read will be acknowledged.
+    pub no_ack: bool,
     /// Index of the first key.
-    first: usize,
+    pub first: usize,
     /// How many keys; as many ids follow.
-    keys: usize,
+    pub keys: usize,
 }
 
-fn options(args: Args, now: i64) -> Result<Options, Fault> {
-    let (mut block, mut count, mut i) = (None, usize::MAX, 1);
+/// Reads the options, of XREADGROUP if it is `for_group`.
+pub fn options(args: Args<'_>, for_group: bool, now: i64) -> Result<Options<'_>, Fault> {
+    let (mut block, mut count, mut group, mut no_ack, mut i) = (None, usize::MAX, None, false, 1);
     while let Some(option) = args.get(i) {
         match (option.to_ascii_lowercase().as_slice(), args.get(i + 1)) {
             (b"block", Some(text)) => block = Some(timeout_ms(text, now)?),
@@ -52,7 +59,16 @@ fn options(args: Args, now: i64) -> Result<Options, Fault> {
                          specified.",
                     ));
                 }
-                return Ok(Options { block, count, first: i + 1, keys: rest / 2 });
+                return Ok(Options { block, count, group, no_ack, first: i + 1, keys: rest / 2 });
+            }
+            (b"group", Some(name)) if for_group && args.len() > i + 2 => {
+                group = Some((name, args.get(i + 2).unwrap_or_default()));
+                i += 1;
+            }
+            (b"noack", _) if for_group => {
+                no_ack = true;
+                i += 1;
+                continue;
             }
             (b"group", Some(_)) if args.len() > i + 2 => {
                 return Err(Fault::new(
@@ -71,15 +87,16 @@ fn options(args: Args, now: i64) -> Result<Options, Fault> {
     Err(SYNTAX)
 }
 
-fn keys(args: Args, visit: &mut dyn FnMut(&[u8])) {
+/// The keys of XREAD, and of XREADGROUP, whose name is longer.
+pub fn keys(args: Args, visit: &mut dyn FnMut(&[u8])) {
     // The time matters to a timeout only.
-    if let Ok(options) = options(args, 0) {
+    if let Ok(options) = options(args, args.get(0).is_some_and(|name| name.len() > 5), 0) {
         args.skip(options.first).iter().take(options.keys).for_each(visit);
     }
 }
 
 fn xread(ctx: &mut Ctx) -> Result<(), Fault> {
-    let options = options(ctx.args, ctx.keys.now)?;
+    let options = options(ctx.args, false, ctx.keys.now)?;
     let mut after = Vec::with_capacity(options.keys);
     for i in options.first..options.first + options.keys {
         let (key, id) = (ctx.arg(i), ctx.arg(i + options.keys));
@@ -123,7 +140,7 @@ fn position(keys: &mut Keys, key: &[u8], id: &[u8]) -> Result<Id, Fault> {
 }
 
 /// Streams by key: a map, or in RESP2 an array of pairs.
-fn write_header(streams: usize, w: &mut Writer) {
+pub fn write_header(streams: usize, w: &mut Writer) {
     if w.proto == Proto::Resp3 { w.map(streams) } else { w.array(streams) }
 }
 

@@ -1,8 +1,10 @@
-//! XINFO, and the commands of consumer groups: there are none in memory.
+//! XINFO.
 
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{Fault, NO_SUCH_KEY, quoted};
+use super::group::{Group, Progress};
+use super::groups::no_group;
 use super::number::int_arg;
 use super::stream::Stream;
 use super::streamid::Id;
@@ -10,19 +12,7 @@ use super::streams::{write_entries, write_entry, write_id};
 use crate::resp::{Args, Writer};
 
 /// The commands.
-pub const ROWS: &[Row] = &[
-    Row::read("XINFO", -2, KeyArgs::Range(2, 2, 1), xinfo),
-    Row::shrink("XACK", -4, KeyArgs::None, no_groups),
-    Row::shrink("XAUTOCLAIM", -6, KeyArgs::None, no_groups),
-    Row::shrink("XCLAIM", -6, KeyArgs::None, no_groups),
-    Row::shrink("XGROUP", -2, KeyArgs::None, no_groups),
-    Row::read("XPENDING", -3, KeyArgs::None, no_groups),
-    Row::shrink("XREADGROUP", -7, KeyArgs::None, no_groups),
-];
-
-fn no_groups(_ctx: &mut Ctx) -> Result<(), Fault> {
-    Err(Fault::new("ERR nearcache: consumer groups need an upstream"))
-}
+pub const ROWS: &[Row] = &[Row::read("XINFO", -2, KeyArgs::Range(2, 2, 1), xinfo)];
 
 const HELP: &[&str] = &[
     "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -54,18 +44,62 @@ fn xinfo(ctx: &mut Ctx) -> Result<(), Fault> {
         HELP.iter().for_each(|line| ctx.w.simple(line));
         return Ok(());
     }
-    let key = ctx.arg(2);
+    let (key, now) = (ctx.arg(2), ctx.keys.now);
     let stream = ctx.keys.typed::<Stream>(key)?.ok_or(NO_SUCH_KEY)?;
     match subcommand.as_slice() {
-        b"groups" => ctx.w.array(0),
+        b"groups" => list_groups(stream, &mut ctx.w),
         b"stream" => describe(stream, full(&ctx.args[1], ctx.args.skip(2))?, &mut ctx.w),
         _ => {
-            let (group, key) = (quoted(&ctx.args[3]), quoted(key));
-            let text = format!("NOGROUP No such consumer group '{group}' for key name '{key}'");
-            return Err(Fault(text.into()));
+            let group = stream.groups().get(&ctx.args[3]).ok_or_else(|| no_group(&ctx.args[3], key))?;
+            list_consumers(group, now, &mut ctx.w);
         }
     }
     Ok(())
+}
+
+fn list_groups(stream: &Stream, w: &mut Writer) {
+    let progress = stream.progress();
+    w.array(stream.groups().len());
+    for (name, group) in stream.groups().iter() {
+        w.map(6);
+        w.bulk(b"name");
+        w.bulk(name);
+        number(w, "consumers", group.consumers().len() as u64);
+        number(w, "pending", group.pending_len() as u64);
+        id(w, "last-delivered-id", group.last);
+        w.bulk(b"entries-read");
+        maybe(w, group.read.map(|read| read as i64));
+        w.bulk(b"lag");
+        maybe(w, group.lag(&progress));
+    }
+}
+
+fn list_consumers(group: &Group, now: i64, w: &mut Writer) {
+    w.array(group.consumers().len());
+    for (name, consumer) in group.consumers() {
+        w.map(3);
+        w.bulk(b"name");
+        w.bulk(name);
+        number(w, "pending", consumer.pending() as u64);
+        number(w, "idle", now.saturating_sub(consumer.seen).max(0) as u64);
+    }
+}
+
+fn number(w: &mut Writer, name: &str, n: u64) {
+    w.bulk(name.as_bytes());
+    w.int(n as i64);
+}
+
+fn maybe(w: &mut Writer, n: Option<i64>) {
+    match n {
+        Some(n) => w.int(n),
+        None => w.null(),
+    }
+}
+
+fn id(w: &mut Writer, name: &str, id: Id) {
+    w.bulk(name.as_bytes());
+    write_id(id, w);
 }
 
 /// Reads `[FULL [COUNT count]]` after the key: how many entries are wanted if all is.
@@ -91,14 +125,6 @@ fn full(subcommand: &[u8], args: Args) -> Result<Option<usize>, Fault> {
 fn describe(stream: &Stream, full: Option<usize>, w: &mut Writer) {
     let (leaves, nodes) = stream.radix_tree();
     let (first, last) = (stream.entries().next(), stream.entries().next_back());
-    let number = |w: &mut Writer, name: &str, n: u64| {
-        w.bulk(name.as_bytes());
-        w.int(n as i64);
-    };
-    let id = |w: &mut Writer, name: &str, id: Id| {
-        w.bulk(name.as_bytes());
-        write_id(id, w);
-    };
     w.map(if full.is_some() { 9 } else { 10 });
     number(w, "length", stream.len() as u64);
     number(w, "radix-tree-keys", leaves as u64);
@@ -111,15 +137,56 @@ fn describe(stream: &Stream, full: Option<usize>, w: &mut Writer) {
         w.bulk(b"entries");
         write_entries(stream.entries().take(count), w);
         w.bulk(b"groups");
-        w.array(0);
+        w.array(stream.groups().len());
+        let progress = stream.progress();
+        stream.groups().iter().for_each(|(name, group)| describe_group(name, group, &progress, count, w));
         return;
     }
-    number(w, "groups", 0);
+    number(w, "groups", stream.groups().len() as u64);
     for (name, entry) in [("first-entry", first), ("last-entry", last)] {
         w.bulk(name.as_bytes());
         match entry {
             Some(entry) => write_entry(entry, w),
             None => w.null(),
+        }
+    }
+}
+
+/// One group, its pending entries and its consumers, of each `count` at most.
+fn describe_group(name: &[u8], group: &Group, progress: &Progress, count: usize, w: &mut Writer) {
+    w.map(7);
+    w.bulk(b"name");
+    w.bulk(name);
+    id(w, "last-delivered-id", group.last);
+    w.bulk(b"entries-read");
+    maybe(w, group.read.map(|read| read as i64));
+    w.bulk(b"lag");
+    maybe(w, group.lag(progress));
+    number(w, "pel-count", group.pending_len() as u64);
+    w.bulk(b"pending");
+    w.array(group.pending_len().min(count));
+    for (id, pending) in group.pending(Id::MIN..=Id::MAX).take(count) {
+        w.array(4);
+        write_id(id, w);
+        w.bulk(&pending.consumer);
+        w.int(pending.delivered);
+        w.int(pending.count as i64);
+    }
+    w.bulk(b"consumers");
+    w.array(group.consumers().len());
+    for (name, consumer) in group.consumers() {
+        w.map(4);
+        w.bulk(b"name");
+        w.bulk(name);
+        number(w, "seen-time", consumer.seen as u64);
+        number(w, "pel-count", consumer.pending() as u64);
+        w.bulk(b"pending");
+        w.array(consumer.pending().min(count));
+        for (id, pending) in group.pending_of(consumer, Id::MIN..=Id::MAX).take(count) {
+            w.array(3);
+            write_id(id, w);
+            w.int(pending.delivered);
+            w.int(pending.count as i64);
         }
     }
 }

@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Not an id.
-const BAD_ID: Fault = Fault::new("ERR Invalid stream ID specified as stream command argument");
+pub const BAD_ID: Fault = Fault::new("ERR Invalid stream ID specified as stream command argument");
 
 impl From<Refused> for Fault {
     fn from(refused: Refused) -> Fault {
@@ -231,7 +231,7 @@ fn range(ctx: &mut Ctx, reverse: bool) -> Result<(), Fault> {
 }
 
 /// One end of a range; after `(` the id itself is not part of it.
-fn range_end(
+pub fn range_end(
     text: &[u8],
     missing_seq: u64,
     inward: fn(Id) -> Option<Id>,

@@ -202,12 +202,20 @@ impl<'a> Keys<'a> {
         match self.find(key) {
             Some(spot) => {
                 self.replace(spot, value);
+                self.replaced(spot, key);
                 let db = self.db;
                 self.locked.shard(spot.shard).change(db).keys.set_expires(spot.at, expires);
             }
             None => self.add(key, value, expires),
         }
         self.modified(key);
+    }
+
+    /// A value took another's place: who waits for what was there is told.
+    fn replaced(&mut self, spot: Spot, key: &[u8]) {
+        if self.locked.shard(spot.shard).readers > 0 {
+            self.signal(key);
+        }
     }
 
     /// As `set`, and the key goes on to expire when it would have.
@@ -231,7 +239,12 @@ impl<'a> Keys<'a> {
     pub fn take(&mut self, key: &[u8]) -> Option<Value> {
         let spot = self.find(key)?;
         let db = self.db;
-        Some(self.locked.shard(spot.shard).change(db).keys.remove(spot.at))
+        let shard = self.locked.shard(spot.shard);
+        let value = shard.change(db).keys.remove(spot.at);
+        if shard.readers > 0 {
+            self.signal(key);
+        }
+        Some(value)
     }
 
     /// When the key expires: none without such a key, `NEVER` when it does not.
@@ -329,6 +342,9 @@ impl<'a> Keys<'a> {
         let number = self.db;
         let value = expire(self.locked.shard(shard), number, at);
         self.discard(value);
+        if self.locked.shard(shard).readers > 0 {
+            self.signal(key);
+        }
         Err(shard)
     }
 

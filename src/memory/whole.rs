@@ -197,7 +197,7 @@ fn flush(ctx: &mut Ctx, all: bool) -> Result<(), Fault> {
     }
     let flushed = if all { None } else { Some(ctx.keys.db) };
     let databases = if all { 0..ctx.config.databases } else { ctx.keys.db..ctx.keys.db + 1 };
-    for number in databases {
+    for number in databases.clone() {
         tell_watchers(ctx, number, None);
         for shard in 0..ctx.keys.shard_count() {
             let db = ctx.keys.locked.shard(shard).change(number);
@@ -206,6 +206,7 @@ fn flush(ctx: &mut Ctx, all: bool) -> Result<(), Fault> {
         }
     }
     ctx.keys.tell_all(Change::Flushed(flushed));
+    databases.for_each(|number| signal_waiting(ctx, number));
     ctx.w.ok();
     Ok(())
 }
@@ -245,16 +246,14 @@ fn swapdb(ctx: &mut Ctx) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Clients may wait for keys that the other database has brought.
+/// Clients may wait for keys that have come with another database, or for some that are gone.
 fn signal_waiting(ctx: &mut Ctx, number: usize) {
     for shard in 0..ctx.keys.shard_count() {
-        let db = &ctx.keys.locked.shard(shard).dbs[number];
-        let ready: Vec<_> = db
-            .waiting
-            .keys()
-            .filter(|key| db.keys.find(super::table::hash(key), key).is_some())
-            .cloned()
-            .collect();
+        let shard = ctx.keys.locked.shard(shard);
+        let all = shard.readers > 0;
+        let db = &shard.dbs[number];
+        let there = |key: &[u8]| db.keys.find(super::table::hash(key), key).is_some();
+        let ready: Vec<_> = db.waiting.keys().filter(|key| all || there(key)).cloned().collect();
         ctx.keys.ready.extend(ready.into_iter().map(|key| (number, key)));
     }
 }

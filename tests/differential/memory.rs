@@ -23,8 +23,6 @@ const FEWER: &str = "it has fewer commands, parameters and words about them than
 const DESCRIBED: &str = "memory_proxy::commands_are_described_as_redis_describes_them";
 const COUNTED: &str = "memory_proxy::commands_are_counted_and_documented";
 const SAID: &str = "memory_proxy::what_is_said_of_the_server_is_what_redis_says";
-const GROUPS: &str = "consumer groups need an upstream";
-const NO_GROUPS: &str = "memory/coverage::every_command_with_any_number_of_arguments";
 
 /// Commands that it has and whose replies are its own.
 pub const ITS_OWN: &[Excluded] = &[
@@ -41,19 +39,6 @@ pub const ITS_OWN: &[Excluded] = &[
         "plain encodings, other bytes: what counts is what they restore to",
         "memory/generic::dumps_are_redis_s",
     ),
-    its_own("xack", GROUPS, NO_GROUPS),
-    its_own("xautoclaim", GROUPS, NO_GROUPS),
-    its_own("xclaim", GROUPS, NO_GROUPS),
-    its_own("xgroup|create", GROUPS, NO_GROUPS),
-    its_own("xgroup|createconsumer", GROUPS, NO_GROUPS),
-    its_own("xgroup|delconsumer", GROUPS, NO_GROUPS),
-    its_own("xgroup|destroy", GROUPS, NO_GROUPS),
-    its_own("xgroup|help", GROUPS, NO_GROUPS),
-    its_own("xgroup|setid", GROUPS, NO_GROUPS),
-    its_own("xinfo|consumers", GROUPS, NO_GROUPS),
-    its_own("xinfo|groups", GROUPS, NO_GROUPS),
-    its_own("xpending", GROUPS, NO_GROUPS),
-    its_own("xreadgroup", GROUPS, NO_GROUPS),
 ];
 
 /// Commands of later versions than the one that it is compared with.

@@ -7,6 +7,7 @@ mod coverage;
 mod generic;
 mod geo;
 mod globs;
+mod groups;
 mod hashes;
 mod hlls;
 mod lists;
