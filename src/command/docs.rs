@@ -37,7 +37,7 @@ reply of a real server.
 
 | what nearcache does | means |
 |---|---|
-| forwards (cacheable) | As the next line. Its reply is a function of its keys, so L1 can keep it; this release does not serve from L1 yet. |
+| forwards (cacheable) | From L1, if the reply is there and current. Else as the next line, and L1 may keep the reply. |
 | forwards | Redis answers, on the connection that all clients share (the lane), in each client's order. |
 | keeps the transaction | What comes between MULTI and EXEC is queued in the proxy, checked as Redis checks it, and sent together. From WATCH to EXEC, DISCARD or UNWATCH the client has an upstream connection of its own. |
 | forwards on a connection of its own | The command may wait or has a state, so the client gets an upstream connection for it. |
@@ -48,8 +48,9 @@ reply of a real server.
 A command that is not in this file (of a module, or of a newer Redis) is forwarded on a connection of its
 own.
 
-The column *cacheable*, and the notes that name L1, are about what is to come: L1 does not serve yet. *Per
-key* means that each key's part of the reply can be kept by itself.
+The column *cacheable* says whose replies L1 can keep: those that are a function of their keys alone. *Per
+key* means that each key's part of the reply can be kept by itself. The proxy's own commands are explained in
+[operations.md](operations.md#the-nearcache-commands).
 ";
 
 const ANSWERED: &str = "\

@@ -87,10 +87,13 @@ fn an_entry_lives_by_the_shortest_of_its_bounds_from_the_send_time() {
     let small = Settings { max_entry: 5, ..Settings::default() };
     let long = ReadOf { settings: small, ..get(b"longer than that") };
     assert!(matches!(look(&near(1), &long, START), Err(Looked::Plain(Plain::Uncached))));
-    assert_eq!(
-        fetch(&near(1), &ReadOf { settings: small, ..get(b"k") }, b"$1\r\nv\r\n", -1),
-        Err(NotStored::Large)
-    );
+    let near = near(1);
+    let read = ReadOf { settings: small, ..get(b"k") };
+    assert_eq!(fetch(&near, &read, b"$1\r\nv\r\n", -1), Err(NotStored::Large));
+    let counted = Counters { fetches: 1, not_stored: 1, too_large: 1, ..near.counters() };
+    assert_eq!(near.counters(), counted);
+    near.reset_counters();
+    assert_eq!(near.counters(), Counters::default());
 }
 
 #[test]

@@ -48,6 +48,8 @@ impl Core {
         let clients = [("client_buffers_bytes", shared.buffers.used().to_string())];
         let upstream = self.upstream_fields();
         let namespaces = self.namespace_fields();
+        let namespaces: Vec<_> =
+            namespaces.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         let l1 = self.upstream().map(|upstream| upstream.node.lane.l1());
         let counters = l1.map(|l1| l1.counters()).unwrap_or_default().named();
         let totals = l1.map(|l1| l1.totals()).unwrap_or_default();
@@ -92,9 +94,10 @@ impl Core {
         }
     }
 
-    /// One field per namespace, as it was when its reads were counted last.
-    fn namespace_fields(&self) -> Vec<(&str, String)> {
-        let field = |space: &'_ Namespace| {
+    /// One field per namespace; the prefix keeps its name apart from all other fields, since many tools make
+    /// one table of all sections.
+    fn namespace_fields(&self) -> Vec<(String, String)> {
+        let value = |space: &Namespace| {
             let count = |served| space.reads.get(served);
             let (hits, misses) = (count(Served::Hit), count(Served::Miss));
             let (coalesced, bypasses) = (count(Served::Coalesced), count(Served::Bypass));
@@ -106,7 +109,11 @@ impl Core {
                  hit_ratio={ratio:.4}"
             )
         };
-        self.policy.namespaces.iter().map(|space| (&*space.name, field(space))).collect()
+        self.policy
+            .namespaces
+            .iter()
+            .map(|space| (format!("namespace_{}", space.name), value(space)))
+            .collect()
     }
 
     /// CONFIG RESETSTAT.
