@@ -222,6 +222,7 @@ impl Session {
             return self.relay(pinned, self.reply_timeout(Cause::Transaction)).await;
         }
         let reply = self.skip_reply(pinned).await?;
+        self.fence().await?;
         let muted = self.core.muted();
         self.core.write_exec(muted, &reply, block);
         Ok(reply.first() == Some(&b'-'))

@@ -12,6 +12,15 @@ use super::{End, MAX_READ_AHEAD, MAX_UNWRITTEN, Session};
 use crate::resp::{ReplyScanner, Scan};
 use crate::upstream::{Batch, Cause, Close, Delivered, Ending, Event, Pinned, Refused, WireError};
 
+/// What becomes of the pieces of a reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Release {
+    /// They go to the client as they come.
+    Now,
+    /// They are kept, or mean nothing to the client.
+    Later,
+}
+
 /// Why a relay ended early.
 pub(super) enum Broken {
     /// The client's session is over.
@@ -71,11 +80,12 @@ impl Session {
         }
     }
 
-    /// Reads one reply that does not wait by design (`+OK`, `+QUEUED`, EXEC's), and hands it over.
+    /// Reads one reply that does not wait by design (`+OK`, `+QUEUED`, EXEC's), and hands it over. Nothing
+    /// of it may reach the client before a fence.
     pub(super) async fn skip_reply(&mut self, pinned: &mut Pinned) -> Result<Bytes, Broken> {
         let mut whole = Vec::new();
         let limit = Some(self.upstream_patience());
-        self.receive(pinned, limit, &mut |_, chunk| whole.extend_from_slice(chunk)).await?;
+        self.receive(pinned, limit, Release::Later, &mut |_, chunk| whole.extend_from_slice(chunk)).await?;
         Ok(whole.into())
     }
 
@@ -93,7 +103,7 @@ impl Session {
         let mut first = None;
         let muted = self.core.muted();
         self.core.relayed = 0;
-        self.receive(pinned, limit, &mut |session, chunk| {
+        self.receive(pinned, limit, Release::Now, &mut |session, chunk| {
             first = first.or(chunk.first().copied());
             session.core.relayed += chunk.len();
             if !muted {
@@ -106,16 +116,17 @@ impl Session {
         Ok(first == Some(b'-'))
     }
 
-    /// Reads one reply in pieces, at the pace of the client. Before the first piece is handed on a
+    /// Reads one reply in pieces, at the pace of the client. Before the first piece is released to it a
     /// fence is passed: the command has been executed when its reply begins.
     async fn receive(
         &mut self,
         pinned: &mut Pinned,
         limit: Option<Duration>,
+        release: Release,
         take: &mut (dyn FnMut(&mut Session, &[u8]) + Send),
     ) -> Result<(), Broken> {
         let mut scanner = ReplyScanner::default();
-        let mut fenced = false;
+        let mut fenced = release == Release::Later;
         loop {
             if !pinned.wire.read.is_empty() {
                 if pinned.ending != Ending::No && ended(&pinned.wire.read) {
