@@ -139,14 +139,14 @@ impl Groups {
         const fn element(size: usize) -> usize {
             size * 4 / 3 + 8
         }
-        let each = |(name, group): (&Box<[u8]>, &Group)| {
+        let each = |(name, group): (&[u8], &Group)| {
             name.len()
                 + element(size_of::<Box<[u8]>>() + size_of::<Group>())
                 + group.consumers.len() * (48 + element(size_of::<Name>() + size_of::<Consumer>()))
                 + group.pending.len()
                     * (element(size_of::<Id>() + size_of::<Pending>()) + element(size_of::<Id>()))
         };
-        self.map.iter().map(each).sum()
+        self.iter().map(each).sum()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a listener hears: the keys that Redis tells a client that tracks everything about, and no others.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use nearcache::memory::{Caller, Change, Listener, Outcome};
 use nearcache::resp::ArgVec;
+use parking_lot::Mutex;
 
 use super::oracle::{Redis, engine, strings, words};
 
@@ -18,7 +19,7 @@ struct Notes {
 
 impl Listener for Notes {
     fn read(&self, client: u64, db: usize, key: &[u8]) {
-        self.read.lock().unwrap().push((client, db, String::from_utf8_lossy(key).into_owned()));
+        self.read.lock().push((client, db, String::from_utf8_lossy(key).into_owned()));
     }
 
     fn changed(&self, client: u64, change: Change<'_>) {
@@ -27,13 +28,13 @@ impl Listener for Notes {
             Change::Flushed(_) => "(all)".into(),
             Change::Swapped(a, b) => format!("(swapped {a} {b})"),
         };
-        self.changed.lock().unwrap().push((client, text));
+        self.changed.lock().push((client, text));
     }
 }
 
 impl Notes {
     fn take(&self) -> BTreeSet<String> {
-        self.changed.lock().unwrap().drain(..).map(|(_, text)| text).collect()
+        self.changed.lock().drain(..).map(|(_, text)| text).collect()
     }
 }
 
@@ -179,9 +180,9 @@ fn a_listener_hears_who_reads_and_who_changes() {
     run(5, false, "FLUSHALL");
     drop(waiting);
     let read = [(1, 0, "a"), (1, 0, "b")].map(|(client, db, key)| (client, db, key.to_owned()));
-    assert_eq!(*notes.read.lock().unwrap(), read);
+    assert_eq!(*notes.read.lock(), read);
     let changed = [(1, "a"), (4, "q"), (3, "q"), (5, "(swapped 0 1)"), (5, "(all)")];
-    assert_eq!(*notes.changed.lock().unwrap(), changed.map(|(client, text)| (client, text.to_owned())));
+    assert_eq!(*notes.changed.lock(), changed.map(|(client, text)| (client, text.to_owned())));
     engine.listen(None);
     run(1, true, "SET a 2");
     assert_eq!(notes.take().len(), 4);
