@@ -258,6 +258,27 @@ fn keys_that_l1_answers_for_are_kept_warm_where_redis_evicts_by_use() {
 }
 
 #[test]
+fn a_fenced_client_sees_what_others_have_written_before_it_asked() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let (mut client, mut direct) = (proxy.client(), redis.client());
+    assert_eq!(raw(&mut client, &["NEARCACHE", "CONSISTENCY", "fenced"]), r"+OK\r\n");
+    for i in 100..400 {
+        raw(&mut direct, &["MSET", "a", &i.to_string(), "b", &i.to_string()]);
+        let value = format!(r"$3\r\n{i}\r\n");
+        for _ in 0..3 {
+            assert_eq!(raw(&mut client, &["GET", "a"]), value);
+            assert_eq!(raw(&mut client, &["MGET", "b", "a"]), format!(r"*2\r\n{value}{value}"));
+        }
+        let pipeline: Vec<u8> = (0..4).flat_map(|_| encode(&["GET", "b"])).collect();
+        for reply in client.exchange(&pipeline, 4).unwrap() {
+            assert_eq!(reply.escape_ascii().to_string(), value);
+        }
+    }
+    assert!(number(&proxy, "l1_hits") > 500, "{} hits", number(&proxy, "l1_hits"));
+}
+
+#[test]
 fn reset_statistics() {
     let redis = RedisServer::start(&[]);
     let proxy = eager(&redis, &[]);
