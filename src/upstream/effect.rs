@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tracing::error;
 
 use super::inbox::{Event, Inbox, Loss};
-use crate::near::{Absence, FlightRef, LaneId, Near, Verdict, WriteRef};
+use crate::command;
+use crate::near::{Absence, FlightRef, LaneId, Near, Phase, Verdict, WriteRef};
 use crate::resp::{ArgVec, Args, Cursor, Kind};
 use crate::store::EntryKey;
 
@@ -122,8 +123,10 @@ impl Change {
     }
 
     /// The request is about to be appended: from now on the keys are pending, the databases empty.
-    pub fn begin(self, l1: &L1, lane: LaneId) -> Effect {
+    pub fn begin(mut self, l1: &L1, lane: LaneId) -> Effect {
         self.writes().for_each(|write| l1.begin(write));
+        // An upstream that does not track will not tell what a script has changed.
+        self.keyspace |= self.unknown && l1.phase(lane) == Phase::TtlOnly;
         if self.keyspace && l1.rules().own_epochs {
             l1.bump_epoch(lane);
         }
@@ -167,8 +170,10 @@ impl Check {
             Verdict::Gone => {}
             Verdict::Wrong => {
                 verdicts.1 += 1;
+                l1.pushed(key.key);
                 let (key, db) = (String::from_utf8_lossy(key.key), key.db);
-                error!(%key, db, command = self.command, "L1 held another reply than the upstream gave");
+                let command = command::by_id(self.command).map_or("mget", |command| command.name);
+                error!(%key, db, command, "L1 held another reply than the upstream gave: it is dropped");
             }
         };
         if !self.each {

@@ -205,6 +205,10 @@ fn without_tracking_entries_live_by_their_time_and_own_writes() {
     assert_eq!(raw(&mut client, &["GET", "k"]), r"$3\r\nold\r\n", "that is what the option is for");
     raw(&mut client, &["APPEND", "k", "!"]);
     assert_eq!(raw(&mut client, &["GET", "k"]), r"$10\r\nelsewhere!\r\n");
+    // A script may have changed anything, and nobody tells.
+    warm(&proxy, &mut client, &["GET", "k"]);
+    raw(&mut client, &["EVAL", "return redis.call('SET', 'k', 'script')", "0"]);
+    assert_eq!(raw(&mut client, &["GET", "k"]), r"$6\r\nscript\r\n");
     // What goes over a connection of the client's own counts as well.
     raw(&mut client, &["RPUSH", "q", "a", "b"]);
     warm(&proxy, &mut client, &["LLEN", "q"]);
