@@ -195,7 +195,9 @@ impl Clients {
 
     /// Removes a client that has gone.
     pub fn remove(&self, id: u64) {
-        self.by_id.remove(&id);
+        if let Some((_, client)) = self.by_id.remove(&id) {
+            client.inbox.leave();
+        }
     }
 
     /// How many there are.

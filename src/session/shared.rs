@@ -14,7 +14,7 @@ use crate::memory::Engine;
 use crate::near::{Policy, Rules};
 use crate::settings::Settings;
 use crate::stats::Stats;
-use crate::upstream::{Hub, Node, Pool};
+use crate::upstream::{Broadcast, Hub, Node, Pool};
 
 /// Handed to every session by the server.
 pub struct Shared {
@@ -70,6 +70,8 @@ pub struct Upstream {
     pub pool: Arc<Pool>,
     /// Subscriptions.
     pub hub: Arc<Hub>,
+    /// What is told to clients that track by prefix.
+    pub broadcast: Arc<Broadcast>,
     /// The database in which every client begins.
     pub first_db: u32,
     /// Keys whose reads do not belong on the lane.

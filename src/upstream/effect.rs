@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use super::audience::{Audience, Tracked};
 use super::inbox::{Event, Inbox, Loss};
 use crate::near::{Absence, FlightRef, LaneId, Near, Verdict, WriteRef};
 use crate::resp::{ArgVec, Args, Cursor, Kind};
@@ -22,6 +23,8 @@ pub struct Owner {
     pub l1: Arc<L1>,
     /// The lane, as the near cache knows it.
     pub lane: LaneId,
+    /// The clients that track, whom its pushes are passed on to.
+    pub audience: Arc<Audience>,
 }
 
 /// A session's slot that waits for the reply to another client's fetch.
@@ -31,6 +34,8 @@ pub struct Waiter {
     pub inbox: Arc<Inbox>,
     /// Its slot.
     pub seq: u64,
+    /// Its client tracks what it reads.
+    pub tracked: Option<Box<Tracked>>,
 }
 
 /// What a request means for L1.
@@ -112,6 +117,11 @@ impl Change {
 
     fn writes(&self) -> impl Iterator<Item = WriteRef> {
         self.first.into_iter().chain(self.more.iter().copied())
+    }
+
+    /// True if a client that tracks may have to be told.
+    pub fn concerns(&self, audience: &Audience) -> bool {
+        self.keyspace || self.writes().any(|write| audience.table.concerns(write))
     }
 
     /// Adds what another request changes.
