@@ -44,6 +44,7 @@ impl Core {
                     self.drain();
                 }
                 Event::Message(message) => self.message(message),
+                Event::Notice(notice) => self.notice(&notice),
             }
         }
         bytes.clear();

@@ -15,7 +15,7 @@ use dashmap::DashMap;
 use super::hub::MAX_WAITING;
 use super::inbox::Inbox;
 use crate::near::tracking::{ClientId, Told, Tracking};
-use crate::resp::{ArgVec, Cursor, Kind};
+use crate::resp::{ArgVec, Args, Cursor, Kind};
 
 /// Who tracks, and what.
 pub struct Audience {
@@ -151,6 +151,12 @@ impl Audience {
 }
 
 impl Tracked {
+    /// A read of these keys.
+    pub fn reading(client: ClientId, keys: Args<'_>) -> Self {
+        let (reads, writes) = (keys.iter().collect(), ArgVec::default());
+        Tracked { client, reads, writes, proof: Proof::Never }
+    }
+
     /// Whether this reply says that the request's keys have changed.
     pub fn changed(&self, reply: &[u8]) -> bool {
         match self.proof {
@@ -261,7 +267,10 @@ mod tests {
             std::mem::take(&mut delivered.events)
         };
         assert!(audience.tell(&[1, 2], &None, None).is_empty());
-        assert!(matches!(told(&target)[..], [Event::Notice(Notice::Invalidate { keys: None, redirected: true })]));
+        assert!(matches!(
+            told(&target)[..],
+            [Event::Notice(Notice::Invalidate { keys: None, redirected: true })]
+        ));
         assert_eq!(audience.tell(&[1], &None, Some(&target)).len(), 1, "its turn has not come");
         target.leave();
         assert!(audience.tell(&[1], &None, None).is_empty());

@@ -119,8 +119,7 @@ impl Change {
         self.first.into_iter().chain(self.more.iter().copied())
     }
 
-    /// True if a client that tracks may have to be told.
-    pub fn concerns(&self, audience: &Audience) -> bool {
+    fn concerns(&self, audience: &Audience) -> bool {
         self.keyspace || self.writes().any(|write| audience.table.concerns(write))
     }
 
@@ -201,6 +200,15 @@ impl Effect {
     /// True for tracked fetches.
     pub fn is_fetch(&self) -> bool {
         matches!(self, Effect::Fetch(..) | Effect::FetchEach(_))
+    }
+
+    /// True if a client that tracks may have to be told of it. Asked when L1 has dropped what it changes.
+    pub fn concerns(&self, audience: &Audience) -> bool {
+        match self {
+            Effect::Write(write) => audience.table.concerns(*write),
+            Effect::Change(change) => change.concerns(audience),
+            _ => false,
+        }
     }
 
     /// The fetch's read is at this place of the lane.

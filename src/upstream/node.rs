@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::batch::Batch;
 use super::audience::Audience;
+use super::batch::Batch;
 use super::effect::{Check, L1};
 use super::handshake::{Credentials, Welcome, open_lane};
 use super::inbox::Inbox;

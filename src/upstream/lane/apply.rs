@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::{Connection, Events, Late, LaneError};
+use super::{Connection, Events, LaneError, Late};
 use crate::clock::Nanos;
 use crate::resp::{Cursor, Kind, Scan, frame_len};
-use crate::upstream::batch::{Pending, To};
 use crate::upstream::audience::array;
+use crate::upstream::batch::{Pending, To};
 use crate::upstream::effect::{Effect, Owner, Waiter};
 use crate::upstream::inbox::{Event, Inbox, LARGE_REPLY};
 
@@ -220,7 +220,8 @@ impl<E: Events> Connection<'_, E> {
         if let Effect::Check(check) = &front.effect {
             self.events.checked(check, reply);
         }
-        for tracked in front.tracked.iter().chain(joined.iter().filter_map(|waiter| waiter.tracked.as_ref())) {
+        for tracked in front.tracked.iter().chain(joined.iter().filter_map(|waiter| waiter.tracked.as_ref()))
+        {
             self.lane.owner.audience.take(tracked.client, &tracked.reads);
         }
         self.own = front.tracked.as_ref().filter(|tracked| tracked.changed(reply)).cloned();
