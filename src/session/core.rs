@@ -25,7 +25,7 @@ use crate::resp::{Args, Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
 use crate::upstream::{
-    Batch, Change, Delivered, Effect, Loss, Pending, Pinned, Refused, Retry, To, Topic, Tracked,
+    Batch, Change, Delivered, Effect, Loss, Notice, Pending, Pinned, Refused, Retry, To, Topic, Tracked,
 };
 
 /// Bytes of a batch after which it is appended to the lane although more requests have been read.
@@ -94,6 +94,8 @@ pub struct Core {
     pub tracking: Option<Box<TrackingMode>>,
     /// What the job in hand means to a client that tracks.
     pub job_tracked: Option<Box<Tracked>>,
+    /// What is told behind the reply of a slot. As many as Redis has sent before it went on.
+    pub(super) notices: Vec<(u64, Notice)>,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -219,6 +221,7 @@ impl Core {
             last: None,
             tracking: None,
             job_tracked: None,
+            notices: Vec::new(),
             bypass: false,
             fenced: false,
             lane_full: false,

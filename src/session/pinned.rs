@@ -288,7 +288,7 @@ impl Session {
                         passed |= fence == seq;
                     }
                     Event::Message(message) => self.core.message(message),
-                    Event::Notice(notice) => self.core.notice(&notice),
+                    Event::Notice(notice) => self.core.noticed(notice),
                     _ => {}
                 }
             }

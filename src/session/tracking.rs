@@ -17,7 +17,7 @@ use crate::command::{Command, Flags, Reach};
 use crate::near::tracking::Mode;
 use crate::resp::{ArgVec, Args, Proto};
 use crate::stats::Served;
-use crate::upstream::{Effect, Listener, Notice, Proof, Tracked};
+use crate::upstream::{Audience, Effect, Listener, Notice, Proof, Tracked};
 
 /// CLIENT TRACKING ON, as one client has chosen it.
 pub struct TrackingMode {
@@ -100,13 +100,18 @@ impl Core {
     /// where they are told before the writer can tell anybody.
     pub(super) fn concerns_others(&self, effect: &Effect) -> bool {
         let audience = self.upstream().map(|upstream| upstream.node.lane.audience());
-        audience.is_some_and(|audience| audience.table.is_active() && effect.concerns(audience))
+        let concerns = |audience: &Audience| match self.tracking {
+            // What it has just asked to read may not have been registered yet.
+            Some(_) => effect.is_write(),
+            None => effect.concerns(audience),
+        };
+        audience.is_some_and(|audience| audience.table.is_active() && concerns(audience))
     }
 
     /// The job is done. What it read went by a connection that is not tracked: the client must not keep it.
     pub(super) fn end_tracked_job(&mut self) {
         if let (Some(tracked), Some(upstream)) = (self.job_tracked.take(), self.upstream()) {
-            upstream.node.lane.audience().untrackable(&tracked);
+            upstream.node.lane.audience().untrackable(&tracked, None);
         }
     }
 
@@ -121,12 +126,36 @@ impl Core {
 
     // === being told ===
 
+    /// A notice has come. It may belong behind a reply that has not.
+    pub(super) fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Invalidate { behind: Some(seq), .. } if self.slots.get_mut(seq).is_some() => {
+                self.notices.push((seq, notice));
+            }
+            notice => self.notice(&notice),
+        }
+    }
+
+    /// The reply of this slot has been written: what belongs behind it is next.
+    pub(super) fn tell_behind(&mut self, seq: u64) {
+        if self.notices.is_empty() {
+            return;
+        }
+        for (behind, notice) in std::mem::take(&mut self.notices) {
+            if behind <= seq {
+                self.notice(&notice);
+            } else {
+                self.notices.push((behind, notice));
+            }
+        }
+    }
+
     /// Tells the client, if it is one that can be told.
-    pub(super) fn notice(&mut self, notice: &Notice) {
+    fn notice(&mut self, notice: &Notice) {
         let subscribed = !self.topics.is_empty();
         match notice {
             Notice::Invalidate { redirected: false, .. } | Notice::Broken(_) if self.tracking.is_none() => {}
-            Notice::Invalidate { keys, redirected } => {
+            Notice::Invalidate { keys, redirected, .. } => {
                 let push = self.proto == Proto::Resp3;
                 if !push && !(*redirected && subscribed) {
                     return;

@@ -45,6 +45,8 @@ pub enum Notice {
         keys: Option<Bytes>,
         /// On behalf of another client.
         redirected: bool,
+        /// Behind the reply of this slot, which comes later.
+        behind: Option<u64>,
     },
     /// `tracking-redir-broken`
     Broken(ClientId),
@@ -78,8 +80,14 @@ pub enum Proof {
     Each,
 }
 
-/// A message for a client whose turn has not come: the reply before it is being withheld.
-pub type Late = (ClientId, Option<Bytes>);
+/// A reply that is being withheld: whose, and for which slot.
+#[derive(Clone)]
+pub struct Withheld {
+    /// Whose.
+    pub inbox: Arc<Inbox>,
+    /// Its slot.
+    pub seq: u64,
+}
 
 impl Audience {
     /// Nobody yet.
@@ -112,33 +120,28 @@ impl Audience {
         }
     }
 
-    /// Tells clients that these keys may have changed, or all. Those whose inbox is `withheld` have an
-    /// earlier reply coming: they are given back.
-    pub fn tell(&self, to: &[ClientId], keys: &Option<Bytes>, withheld: Option<&Arc<Inbox>>) -> Vec<Late> {
-        let mut late = Vec::new();
-        for &client in to {
-            let Some(listener) = self.listeners.get(&client).map(|listener| Arc::clone(&listener)) else {
+    /// Tells clients that these keys may have changed, or all. Whoever's reply is `withheld` is told behind
+    /// that.
+    pub fn tell(&self, to: &[ClientId], keys: &Option<Bytes>, withheld: Option<&Withheld>) {
+        for client in to {
+            let Some(listener) = self.listeners.get(client).map(|listener| Arc::clone(&listener)) else {
                 continue;
             };
             let inbox = listener.redirect.as_ref().map_or(&listener.inbox, |(_, inbox)| inbox);
-            if withheld.is_some_and(|withheld| Arc::ptr_eq(withheld, inbox)) {
-                late.push((client, keys.clone()));
-                continue;
-            }
+            let behind = withheld.filter(|withheld| Arc::ptr_eq(&withheld.inbox, inbox)).map(|w| w.seq);
             let redirected = listener.redirect.is_some();
-            let sent = send(inbox, Notice::Invalidate { keys: keys.clone(), redirected });
+            let sent = send(inbox, Notice::Invalidate { keys: keys.clone(), redirected, behind });
             if let (false, Some((target, _))) = (sent, &listener.redirect) {
                 listener.broken.store(true, Relaxed);
                 send(&listener.inbox, Notice::Broken(*target));
             }
         }
-        late
     }
 
     /// The client took values that nobody will announce the changes of: it is told at once.
-    pub fn untrackable(&self, tracked: &Tracked) {
-        for (client, keys) in tracked.untrackable() {
-            self.tell(&[client], &keys, None);
+    pub fn untrackable(&self, tracked: &Tracked, withheld: Option<&Withheld>) {
+        for key in tracked.reads.args().iter() {
+            self.tell(&[tracked.client], &Some(array(&[key])), withheld);
         }
     }
 
@@ -169,11 +172,6 @@ impl Tracked {
                 (0..n).all(|_| cursor.skip().is_some_and(is_something))
             }
         }
-    }
-
-    /// What its client is told if nobody will announce changes of what it reads.
-    pub fn untrackable(&self) -> Vec<Late> {
-        self.reads.args().iter().map(|key| (self.client, Some(array(&[key])))).collect()
     }
 
     /// Whether it changes this key, by its arguments.
@@ -266,14 +264,19 @@ mod tests {
             inbox.take(&mut delivered);
             std::mem::take(&mut delivered.events)
         };
-        assert!(audience.tell(&[1, 2], &None, None).is_empty());
-        assert!(matches!(
-            told(&target)[..],
-            [Event::Notice(Notice::Invalidate { keys: None, redirected: true })]
-        ));
-        assert_eq!(audience.tell(&[1], &None, Some(&target)).len(), 1, "its turn has not come");
+        let told_target = |behind: Option<u64>| {
+            let events = told(&target);
+            matches!(events[..], [Event::Notice(Notice::Invalidate { keys: None, redirected: true, behind: b })] if b == behind)
+        };
+        audience.tell(&[1, 2], &None, None);
+        assert!(told_target(None));
+        let withheld = |inbox: &Arc<Inbox>| Withheld { inbox: Arc::clone(inbox), seq: 9 };
+        audience.tell(&[1], &None, Some(&withheld(&target)));
+        assert!(told_target(Some(9)));
+        audience.tell(&[1], &None, Some(&withheld(&reader)));
+        assert!(told_target(None));
         target.leave();
-        assert!(audience.tell(&[1], &None, None).is_empty());
+        audience.tell(&[1], &None, None);
         assert!(matches!(told(&reader)[..], [Event::Notice(Notice::Broken(7))]));
         assert!(listener.broken.load(Relaxed));
     }

@@ -202,6 +202,11 @@ impl Effect {
         matches!(self, Effect::Fetch(..) | Effect::FetchEach(_))
     }
 
+    /// True if it changes something.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Effect::Write(_) | Effect::Change(_))
+    }
+
     /// True if a client that tracks may have to be told of it. Asked when L1 has dropped what it changes.
     pub fn concerns(&self, audience: &Audience) -> bool {
         match self {

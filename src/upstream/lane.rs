@@ -25,7 +25,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use super::audience::{Audience, Late, Tracked};
+use super::audience::{Audience, Tracked};
 use super::batch::{Batch, Pending};
 use super::effect::{Check, L1, Owner};
 use super::inbox::Inbox;
@@ -186,8 +186,6 @@ pub struct Connection<'a, E> {
     seen: u32,
     /// Its own reply, withheld until those behind it have come.
     held: Option<Bytes>,
-    /// What is told behind that.
-    late: Vec<Late>,
     /// Redis has not registered the keys that it reads.
     unregistered: bool,
     /// The write whose reply came directly before, if its client does not want to hear of it.
@@ -229,7 +227,6 @@ impl<'a, E: Events> Connection<'a, E> {
             pending: VecDeque::new(),
             seen: 0,
             held: None,
-            late: Vec::new(),
             unregistered: false,
             own: None,
             touched: Vec::new(),

@@ -16,7 +16,7 @@ mod topics;
 mod vigil;
 mod wire;
 
-pub use audience::{Audience, Listener, Notice, Proof, Tracked, array};
+pub use audience::{Audience, Listener, Notice, Proof, Tracked, Withheld, array};
 pub use batch::{Batch, PING, Pending, Retry, To};
 pub use broadcast::Broadcast;
 pub use effect::{Change, Check, Effect, Judge, L1, Waiter};

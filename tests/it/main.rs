@@ -21,3 +21,4 @@ mod transactions;
 mod transports;
 mod wire;
 mod pubsub;
+mod tracking;

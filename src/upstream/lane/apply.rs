@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::{Connection, Events, LaneError, Late};
+use super::{Connection, Events, LaneError};
 use crate::clock::Nanos;
 use crate::resp::{Cursor, Kind, Scan, frame_len};
-use crate::upstream::audience::array;
+use crate::upstream::audience::{Withheld, array};
 use crate::upstream::batch::{Pending, To};
 use crate::upstream::effect::{Effect, Owner, Waiter};
 use crate::upstream::inbox::{Event, Inbox, LARGE_REPLY};
@@ -100,8 +100,7 @@ impl<E: Events> Connection<'_, E> {
                     if let Some(Kind::Bulk(key)) = cursor.read() {
                         l1.pushed(key);
                         if audience.table.is_active() {
-                            let late = self.tell(key, withheld.as_ref());
-                            self.late.extend(late);
+                            self.tell(key, withheld.as_ref());
                         }
                     }
                 }
@@ -110,14 +109,14 @@ impl<E: Events> Connection<'_, E> {
                 l1.bump_epoch(*lane);
                 if audience.table.is_active() {
                     let clients = audience.table.flushed(false);
-                    self.late.extend(audience.tell(&clients, &None, withheld.as_ref()));
+                    audience.tell(&clients, &None, withheld.as_ref());
                 }
             }
         }
     }
 
     /// Tells those who have taken the value of a key.
-    fn tell(&self, key: &[u8], withheld: Option<&Arc<Inbox>>) -> Vec<Late> {
+    fn tell(&self, key: &[u8], withheld: Option<&Withheld>) {
         let audience = &self.lane.owner.audience;
         let own = self.own.as_ref().filter(|own| own.writes(key));
         let clients = audience.table.changed(key, own.map(|own| own.client));
@@ -125,25 +124,18 @@ impl<E: Events> Connection<'_, E> {
             // It may have taken the new value in the same block, and Redis has registered that.
             audience.made_room(audience.table.register(own.client, key));
         }
-        if clients.is_empty() {
-            return Vec::new();
+        if !clients.is_empty() {
+            audience.tell(&clients, &Some(array(&[key])), withheld);
         }
-        audience.tell(&clients, &Some(array(&[key])), withheld)
     }
 
     /// Whose reply is being withheld: what it is told comes behind that.
-    fn withheld(&self) -> Option<Arc<Inbox>> {
+    fn withheld(&self) -> Option<Withheld> {
         self.held.as_ref()?;
-        match &self.pending.front()?.to {
-            To::Session(inbox) => Some(Arc::clone(inbox)),
+        let front = self.pending.front()?;
+        match &front.to {
+            To::Session(inbox) => Some(Withheld { inbox: Arc::clone(inbox), seq: front.seq }),
             _ => None,
-        }
-    }
-
-    fn tell_late(&mut self) {
-        let audience = &self.lane.owner.audience;
-        for (client, keys) in self.late.drain(..) {
-            audience.tell(&[client], &keys, None);
         }
     }
 
@@ -177,7 +169,6 @@ impl<E: Events> Connection<'_, E> {
         self.forget(front.wire_len());
         if let Some(held) = self.held.take() {
             self.hand_over(&front, held);
-            self.tell_late();
         }
         Ok(Some(front.at))
     }
@@ -227,10 +218,11 @@ impl<E: Events> Connection<'_, E> {
         self.own = front.tracked.as_ref().filter(|tracked| tracked.changed(reply)).cloned();
         let unregistered = front.head > 0 && std::mem::take(&mut self.unregistered);
         if withheld {
-            if unregistered {
-                self.late.extend(front.tracked.iter().flat_map(|tracked| tracked.untrackable()));
-            }
             self.held = Some(large.unwrap_or_else(|| Bytes::copy_from_slice(&self.read[start..end])));
+            if unregistered && let To::Session(inbox) = &front.to {
+                let withheld = Withheld { inbox: Arc::clone(inbox), seq: front.seq };
+                self.tell_unregistered(front, &joined, Some(&withheld));
+            }
             return Ok(next);
         }
         for waiter in &joined {
@@ -245,15 +237,16 @@ impl<E: Events> Connection<'_, E> {
             None => self.deliver(front, start, end),
         }
         if unregistered {
-            self.tell_unregistered(front, &joined);
+            self.tell_unregistered(front, &joined, None);
         }
         Ok(next)
     }
 
     /// Redis will not announce what these read: their clients must not keep it.
-    fn tell_unregistered(&self, front: &Pending, joined: &[Waiter]) {
+    fn tell_unregistered(&self, front: &Pending, joined: &[Waiter], withheld: Option<&Withheld>) {
+        let audience = &self.lane.owner.audience;
         let joined = joined.iter().filter_map(|waiter| waiter.tracked.as_ref());
-        front.tracked.iter().chain(joined).for_each(|tracked| self.lane.owner.audience.untrackable(tracked));
+        front.tracked.iter().chain(joined).for_each(|tracked| audience.untrackable(tracked, withheld));
     }
 
     /// A reply to something of ours behind the request: a fetch's PTTL, or the PING that a reply waits for.
@@ -306,7 +299,6 @@ impl<E: Events> Connection<'_, E> {
             && let Some(front) = self.pending.pop_front()
         {
             self.hand_over(&front, held);
-            self.tell_late();
             self.pending.push_front(front);
             self.touched.drain(..).for_each(|inbox| inbox.wake());
         }
