@@ -22,3 +22,4 @@ mod transports;
 mod wire;
 mod pubsub;
 mod tracking;
+mod tracking_load;
