@@ -90,7 +90,8 @@ impl Cache {
 
     fn keep(&mut self, key: &str, reply: &Reply) {
         if !reply.is_error() {
-            self.values.insert(key.to_owned(), reply.text().map(<[u8]>::to_vec));
+            let value = reply.text().filter(|_| !reply.is_null()).map(<[u8]>::to_vec);
+            self.values.insert(key.to_owned(), value);
         }
     }
 
