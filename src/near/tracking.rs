@@ -212,12 +212,20 @@ impl Tracking {
         found.map_or_else(Vec::new, |clients| table.listeners(clients, by))
     }
 
-    /// These keys have changed. Whom to tell by prefix, and which of the keys: one message per prefix, in
+    /// These keys have changed, `by` a client if that is known. Whom to tell by prefix, and which of the keys: one message per prefix, in
     /// the order of the prefixes, as Redis sends them.
-    pub fn broadcast<'k>(&self, keys: &[&'k [u8]]) -> Vec<(Vec<&'k [u8]>, Vec<ClientId>)> {
+    pub fn broadcast<'k>(
+        &self,
+        keys: &[&'k [u8]],
+        by: Option<ClientId>,
+    ) -> Vec<(Vec<&'k [u8]>, Vec<ClientId>)> {
         let table = self.table.lock();
         let under = |prefix: &[u8]| keys.iter().copied().filter(|key| key.starts_with(prefix)).collect();
-        let told = table.prefixes.iter().map(|(prefix, clients)| (under(prefix), clients.clone()));
+        let silent = |client: &ClientId| {
+            by == Some(*client) && table.clients.get(client).is_some_and(|client| client.mode.noloop)
+        };
+        let hearing = |clients: &Vec<ClientId>| clients.iter().copied().filter(|c| !silent(c)).collect();
+        let told = table.prefixes.iter().map(|(prefix, clients)| (under(prefix), hearing(clients)));
         told.filter(|(keys, _): &(Vec<&[u8]>, _)| !keys.is_empty()).collect()
     }
 
@@ -336,16 +344,16 @@ mod tests {
         tracking.enable(2, bcast, &[b""]);
         let keys: [&[u8]; 3] = [b"a:1", b"a:2", b"b:1"];
         for _ in 0..2 {
-            let told = tracking.broadcast(&keys);
+            let told = tracking.broadcast(&keys, None);
             let all = keys.to_vec();
             assert_eq!(told, [(all, vec![2]), (keys[..2].to_vec(), vec![1]), (keys[2..].to_vec(), vec![1])]);
         }
-        assert_eq!(tracking.broadcast(&[b"c"]), [(vec![&b"c"[..]], vec![2])]);
+        assert_eq!(tracking.broadcast(&[b"c"], None), [(vec![&b"c"[..]], vec![2])]);
         let _ = tracking.register(1, b"a:1");
         assert!(tracking.changed(b"a:1", None).is_empty(), "it hears by prefix");
         assert_eq!((tracking.flushed(true), tracking.flushed(false)), (vec![1, 2], vec![]));
         tracking.disable(2);
-        assert!(tracking.broadcast(&[b"c"]).is_empty());
+        assert!(tracking.broadcast(&[b"c"], None).is_empty());
         tracking.disable(1);
         assert_eq!(tracking.totals(), TrackingTotals::default());
         assert!(!tracking.is_active() && !tracking.has_prefixes());

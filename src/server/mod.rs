@@ -78,6 +78,13 @@ impl Server {
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
+        let audience = match &upstream {
+            Some(upstream) => Arc::clone(upstream.node.lane.audience()),
+            None => Arc::new(Audience::new(Tracking::new(MAX_KEYS, RandomState::new()))),
+        };
+        if let Some(memory) = &memory {
+            memory.listen(Some(Arc::clone(&audience) as _));
+        }
         let config_file = config.file().map(|file| file.display().to_string()).unwrap_or_default();
         let live = Live::new(config);
         let shared = Arc::new(Shared {
@@ -90,6 +97,7 @@ impl Server {
             clients: Clients::default(),
             upstream,
             memory,
+            audience,
             monitors: Monitors::default(),
             bus: Bus::default(),
             buffers: Budget::default(),

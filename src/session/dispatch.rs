@@ -94,6 +94,7 @@ impl Core {
                 _ => None,
             };
             self.end_caching(command);
+            self.take_notices();
         }
         flow
     }

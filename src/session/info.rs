@@ -128,8 +128,7 @@ impl Core {
     }
 
     fn tracking_fields(&self) -> Vec<(&'static str, String)> {
-        let audience = self.upstream().map(|upstream| upstream.node.lane.audience());
-        let totals = audience.map(|audience| audience.table.totals()).unwrap_or_default();
+        let totals = self.shared.audience.table.totals();
         vec![
             ("tracking_total_keys", totals.tracking_total_keys.to_string()),
             ("tracking_total_items", totals.tracking_total_items.to_string()),

@@ -43,8 +43,6 @@ pub struct Options {
 /// Where RESP2 clients hear of invalidations.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
-const NOT_WITHOUT_UPSTREAM: &[u8] =
-    b"ERR nearcache: CLIENT TRACKING is not supported without an upstream; every read is answered from memory";
 const NOT_BY_UPSTREAM: &[u8] =
     b"ERR nearcache: CLIENT TRACKING is not supported, since the upstream does not support it";
 
@@ -99,32 +97,38 @@ impl Core {
     /// True if somebody tracks what this changes: its reply waits until they have been told, as in Redis,
     /// where they are told before the writer can tell anybody.
     pub(super) fn concerns_others(&self, effect: &Effect) -> bool {
-        let audience = self.upstream().map(|upstream| upstream.node.lane.audience());
+        let audience = &self.shared.audience;
         let concerns = |audience: &Audience| match self.tracking {
             // What it has just asked to read may not have been registered yet.
             Some(_) => effect.is_write(),
             None => effect.concerns(audience),
         };
-        audience.is_some_and(|audience| audience.table.is_active() && concerns(audience))
+        audience.table.is_active() && self.upstream().is_some() && concerns(audience)
     }
 
     /// The job is done. What it read went by a connection that is not tracked: the client must not keep it.
     pub(super) fn end_tracked_job(&mut self) {
-        if let (Some(tracked), Some(upstream)) = (self.job_tracked.take(), self.upstream()) {
-            upstream.node.lane.audience().untrackable(&tracked, None);
+        if let Some(tracked) = self.job_tracked.take() {
+            self.shared.audience.untrackable(&tracked, None);
         }
     }
 
     /// The same if it is not known what was read.
     pub(super) fn distrust_all(&self) {
-        if let (Some(mode), Some(upstream)) = (&self.tracking, self.upstream())
-            && mode.takes()
-        {
-            upstream.node.lane.audience().tell(&[self.client.id], &None, None);
+        if self.tracking.as_ref().is_some_and(|mode| mode.takes()) {
+            self.shared.audience.tell(&[self.client.id], &None, None);
         }
     }
 
     // === being told ===
+
+    /// In memory what a command causes is there when it ends: it comes before the next reply.
+    pub(super) fn take_notices(&mut self) {
+        if self.upstream().is_none() && self.take_replies().is_some() {
+            // Why the session must end is for its loop to see.
+            self.client.inbox.nudge();
+        }
+    }
 
     /// A notice has come. It may belong behind a reply that has not.
     pub(super) fn noticed(&mut self, notice: Notice) {
@@ -203,14 +207,13 @@ impl Core {
         if let Err(error) = self.check_mode(&options) {
             return self.error(command.id, error);
         }
-        let Some(upstream) = self.upstream() else { return self.error(command.id, NOT_WITHOUT_UPSTREAM) };
-        let welcome = upstream.node.welcome.load();
-        if !welcome.version.is_empty() && !welcome.tracking {
+        let welcome = self.upstream().map(|upstream| upstream.node.welcome.load());
+        if welcome.is_some_and(|welcome| !welcome.version.is_empty() && !welcome.tracking) {
             return self.error(command.id, NOT_BY_UPSTREAM);
         }
         if options.bcast {
             let given: Vec<&[u8]> = options.prefixes.args().iter().collect();
-            if let Some(overlap) = upstream.node.lane.audience().table.overlap(self.client.id, &given) {
+            if let Some(overlap) = self.shared.audience.table.overlap(self.client.id, &given) {
                 let with = if overlap.existing { "an existing" } else { "another provided" };
                 let (given, other) = (quoted(&overlap.given), quoted(&overlap.other));
                 let text = format!(
@@ -220,7 +223,9 @@ impl Core {
                 self.answer(command.id, Served::Local, |writer| writer.error(&text));
                 return Flow::Next;
             }
-            return self.job(Job::Broadcast(Box::new(options), command.id));
+            if self.upstream().is_some() {
+                return self.job(Job::Broadcast(Box::new(options), command.id));
+            }
         }
         self.start_tracking(&options);
         self.error_free(command)
@@ -289,21 +294,22 @@ impl Core {
 
     pub(super) fn start_tracking(&mut self, options: &Options) {
         let target = options.redirect.and_then(|id| self.shared.clients.get(id));
-        let Some(upstream) = self.upstream() else { return };
         let listener = Arc::new(Listener {
             inbox: Arc::clone(&self.client.inbox),
             redirect: target.map(|target| (target.id, Arc::clone(&target.inbox))),
             bcast: options.bcast,
             broken: AtomicBool::new(false),
         });
-        let (audience, id) = (upstream.node.lane.audience(), self.client.id);
+        let (audience, id) = (&self.shared.audience, self.client.id);
         audience.join(id, Arc::clone(&listener));
         let mut prefixes: Vec<&[u8]> = options.prefixes.args().iter().collect();
         if options.bcast && prefixes.is_empty() {
             prefixes.push(b"");
         }
         audience.table.enable(id, Mode { bcast: options.bcast, noloop: options.noloop }, &prefixes);
-        upstream.broadcast.changed();
+        if let Some(upstream) = self.upstream() {
+            upstream.broadcast.changed();
+        }
         if self.tracking.is_none() {
             self.shared.stats.clients.tracking_clients.inc();
         }
@@ -320,8 +326,8 @@ impl Core {
         }
         *self.client.listener.lock() = None;
         self.shared.stats.clients.tracking_clients.dec();
+        self.shared.audience.leave(self.client.id);
         if let Some(upstream) = self.upstream() {
-            upstream.node.lane.audience().leave(self.client.id);
             upstream.broadcast.changed();
         }
     }
@@ -388,8 +394,7 @@ impl Core {
             flags.push(b"off");
         }
         let redirect = self.redirection();
-        let audience = self.upstream().map(|upstream| upstream.node.lane.audience());
-        let prefixes = audience.map(|audience| audience.table.prefixes(self.client.id)).unwrap_or_default();
+        let prefixes = self.shared.audience.table.prefixes(self.client.id);
         self.answer(command.id, Served::Local, |writer| {
             writer.map(3);
             writer.bulk(b"flags");

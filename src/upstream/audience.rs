@@ -14,6 +14,7 @@ use dashmap::DashMap;
 
 use super::hub::MAX_WAITING;
 use super::inbox::Inbox;
+use crate::memory::Change;
 use crate::near::tracking::{ClientId, Told, Tracking};
 use crate::resp::{ArgVec, Args, Cursor, Kind};
 
@@ -149,6 +150,33 @@ impl Audience {
     pub fn flush(&self, bcast: bool) {
         if self.table.is_active() {
             self.tell(&self.table.flushed(bcast), &None, None);
+        }
+    }
+}
+
+/// Without an upstream it is the engine that says what is read and changed.
+impl crate::memory::Listener for Audience {
+    fn read(&self, client: u64, _db: usize, key: &[u8]) {
+        self.made_room(self.table.register(client, key));
+    }
+
+    fn changed(&self, client: u64, change: Change<'_>) {
+        if !self.table.is_active() {
+            return;
+        }
+        match change {
+            Change::Key { key, .. } => {
+                self.tell(&self.table.changed(key, Some(client)), &Some(array(&[key])), None);
+                for (keys, clients) in self.table.broadcast(&[key], Some(client)) {
+                    self.tell(&clients, &Some(array(&keys)), None);
+                }
+            }
+            Change::Flushed(_) => {
+                self.flush(false);
+                self.flush(true);
+            }
+            // As in Redis, nobody is told.
+            Change::Swapped(..) => {}
         }
     }
 }

@@ -192,7 +192,7 @@ impl Broadcast {
                 _ => None,
             })
             .collect();
-        for (keys, clients) in self.audience().table.broadcast(&keys) {
+        for (keys, clients) in self.audience().table.broadcast(&keys, None) {
             self.audience().tell(&clients, &Some(array(&keys)), None);
         }
     }

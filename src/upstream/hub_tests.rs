@@ -5,8 +5,8 @@ use std::task::{Context, Waker};
 
 use super::{RETRY_EVERY, is_worth_saying};
 use crate::clock::Clock;
-use crate::near::{Config, LaneId};
 use crate::near::tracking::{MAX_KEYS, Tracking};
+use crate::near::{Config, LaneId};
 use crate::upstream::audience::Audience;
 use crate::upstream::batch::{Batch, Pending, To};
 use crate::upstream::fence::appended;

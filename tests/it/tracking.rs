@@ -45,6 +45,15 @@ fn same(conversation: impl Fn(Place) -> Vec<String>) {
     }
 }
 
+/// The same with the proxy's own memory, which has no strangers.
+fn same_in_memory(conversation: impl Fn(Place) -> Vec<String>) {
+    let oracle = RedisServer::start(&[]);
+    let theirs = conversation(Place { subject: oracle.addr(), data: oracle.addr() });
+    let proxy = Proxy::with(&[]);
+    let ours = conversation(Place { subject: proxy.addr(), data: proxy.addr() });
+    assert_eq!(theirs, ours, "in memory");
+}
+
 /// Sends commands in one write and hears that many frames, pushes included.
 fn hear(client: &mut RawClient, commands: &[&str], frames: usize) -> Vec<String> {
     let requests: Vec<Vec<u8>> = commands.iter().map(|c| encode(&c.split(' ').collect::<Vec<_>>())).collect();
@@ -81,7 +90,7 @@ fn listener(place: Place) -> (RawClient, String) {
 
 #[test]
 fn a_reader_is_told_once_of_each_change() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (mut reader, mut writer, mut stranger) = (place.resp3(), place.resp2(), place.stranger());
         let mut heard = ask(&mut reader, &["CLIENT TRACKING ON", "GET k", "GET k", "GET k", "GET other"]);
         for writer in [&mut writer, &mut stranger] {
@@ -96,7 +105,9 @@ fn a_reader_is_told_once_of_each_change() {
             heard.extend(ask(&mut reader, &["GET k", "GET other"]));
         }
         heard
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
@@ -162,7 +173,7 @@ fn every_read_is_registered() {
 
 #[test]
 fn opting_in_and_out() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (mut reader, mut writer) = (place.resp3(), place.resp2());
         let mut heard = ask(&mut reader, &["CLIENT TRACKING ON OPTIN", "GET a", "CLIENT TRACKINGINFO"]);
         heard.extend(ask(&mut writer, &["SET a 1"]));
@@ -198,7 +209,9 @@ fn opting_in_and_out() {
         heard.extend(ask(&mut writer, &["SET a 1", "SET b 1"]));
         heard.extend(hear(&mut reader, &["PING"], 2));
         heard
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
@@ -223,7 +236,7 @@ fn noloop_keeps_silent_about_own_writes_only() {
 
 #[test]
 fn redirection_to_a_subscriber() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (mut target, target_id) = listener(place);
         let (mut reader, mut other, mut writer) = (place.resp2(), place.resp3(), place.resp2());
         let on = format!("CLIENT TRACKING ON REDIRECT {target_id}");
@@ -250,12 +263,14 @@ fn redirection_to_a_subscriber() {
         heard.extend(ask(&mut deaf, &["PING"]));
         heard.extend(hear(&mut target, &["PING"], 1));
         without(&target_id, heard)
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
 fn a_broken_redirection() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (target, target_id) = listener(place);
         let (mut reader, mut old, mut writer) = (place.resp3(), place.resp2(), place.resp2());
         let on = format!("CLIENT TRACKING ON REDIRECT {target_id}");
@@ -275,7 +290,9 @@ fn a_broken_redirection() {
         }
         heard.extend(ask(&mut reader, &[&on, "CLIENT TRACKING ON", "CLIENT TRACKINGINFO"]));
         without(&target_id, heard)
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 /// The flags of CLIENT INFO.
@@ -287,7 +304,7 @@ fn flags(client: &mut RawClient) -> Vec<String> {
 
 #[test]
 fn modes_errors_and_flags() {
-    same(|place| {
+    let conversation = |place: Place| {
         let mut client = place.resp3();
         let mut heard = ask(
             &mut client,
@@ -323,12 +340,14 @@ fn modes_errors_and_flags() {
         heard.extend(ask(&mut client, &["CLIENT TRACKINGINFO", "CLIENT GETREDIR"]));
         heard.extend(flags(&mut client));
         without(&own, heard)
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
 fn the_protocol_may_change() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (mut reader, mut writer) = (place.resp2(), place.resp2());
         let mut heard = ask(&mut reader, &["CLIENT TRACKING ON", "GET a", "GET b", "GET c"]);
         heard.extend(ask(&mut writer, &["SET a 1"]));
@@ -340,12 +359,14 @@ fn the_protocol_may_change() {
         heard.extend(ask(&mut writer, &["SET c 1"]));
         heard.extend(ask(&mut reader, &["PING", "CLIENT TRACKINGINFO"]));
         heard
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
 fn what_is_registered_outlives_off_and_on() {
-    same(|place| {
+    let conversation = |place: Place| {
         let (mut reader, mut writer) = (place.resp3(), place.resp2());
         let mut heard = ask(&mut reader, &["CLIENT TRACKING ON", "GET a", "GET b", "CLIENT TRACKING OFF"]);
         heard.extend(ask(&mut writer, &["SET a 1"]));
@@ -353,7 +374,9 @@ fn what_is_registered_outlives_off_and_on() {
         heard.extend(ask(&mut writer, &["SET a 2", "SET b 1"]));
         heard.extend(hear(&mut reader, &["PING"], 2));
         heard
-    });
+    };
+    same(conversation);
+    same_in_memory(conversation);
 }
 
 #[test]
@@ -468,14 +491,4 @@ fn a_lost_upstream_is_told_to_all() {
     until("the change is told", || {
         (reader.read_frame().unwrap() == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n").then_some(())
     });
-}
-
-#[test]
-fn where_nobody_announces_changes_it_is_refused() {
-    let proxy = Proxy::with(&[]);
-    let reply = proxy.client().call(&["CLIENT", "TRACKING", "ON"]).unwrap();
-    assert!(
-        reply.is_error() && reply.text().unwrap().starts_with(b"ERR nearcache: CLIENT TRACKING"),
-        "{reply:?}"
-    );
 }
