@@ -1,26 +1,31 @@
 //! Clients' own CLIENT TRACKING: which client must be told when a key changes.
 //!
+//! The one idea: a client is registered *at the moment its value is taken*. For a hit that is under the
+//! shard's lock, which the push takes as well; for any other read it is when the lane's reader applies
+//! the reply, in stream order. So a push that finds no registration came before the value.
+//!
 //! As in Redis, a registration is of a key name (no database), is used up by the first push, and
 //! outlives TRACKING OFF and the client itself: ids are never used twice, and stale ones are dropped
-//! when their key changes. Over the bound, a random key is pushed as if it had changed.
-//!
-//! A session registers *before* it looks the key up: a push in between then finds the registration.
+//! when their key changes. Over the bound, a random key is told as if it had changed.
 
+use super::WriteRef;
 use ahash::RandomState;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Keys registered at most: the default of Redis's `tracking-table-max-keys`.
+pub const MAX_KEYS: usize = 1_000_000;
 
 /// A client of the proxy, by its CLIENT ID.
 pub type ClientId = u64;
 
 /// What a client asked for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Mode {
-    /// It hears of all keys with one of these prefixes, and registers none. An empty prefix is all
-    /// keys; an empty list is the default mode.
-    pub prefixes: Vec<Box<[u8]>>,
+    /// It hears of all keys with one of its prefixes, and registers none.
+    pub bcast: bool,
     /// It does not hear of its own writes.
     pub noloop: bool,
 }
@@ -63,14 +68,15 @@ pub struct Tracking {
     /// Clients with tracking on: at 0, pushes need no lock here.
     active: AtomicUsize,
     table: Mutex<Table>,
+    /// The near cache's own, so that its `WriteRef` can be looked up here.
     hasher: RandomState,
-    /// Keys registered at most; as `tracking-table-max-keys`.
+    /// Keys registered at most.
     max_keys: usize,
 }
 
 #[derive(Default)]
 struct Table {
-    clients: HashMap<ClientId, Mode, RandomState>,
+    clients: HashMap<ClientId, Client, RandomState>,
     /// Who hears of keys with a prefix.
     prefixes: BTreeMap<Box<[u8]>, Vec<ClientId>>,
     /// All registered keys, in no order, so that a random one can be picked.
@@ -78,6 +84,12 @@ struct Table {
     /// Places in `keys`, by hash of the key.
     index: HashTable<u32>,
     items: usize,
+}
+
+#[derive(Default)]
+struct Client {
+    mode: Mode,
+    prefixes: BTreeSet<Box<[u8]>>,
 }
 
 struct Registered {
@@ -88,15 +100,10 @@ struct Registered {
 }
 
 impl Tracking {
-    /// An empty table of at most `max_keys` keys.
-    pub fn new(max_keys: usize) -> Self {
+    /// An empty table of at most `max_keys` keys, beside the near cache that hashes with `hasher`.
+    pub fn new(max_keys: usize, hasher: RandomState) -> Self {
         let max_keys = max_keys.clamp(1, u32::MAX as usize);
-        Tracking {
-            active: AtomicUsize::new(0),
-            table: Mutex::default(),
-            hasher: RandomState::new(),
-            max_keys,
-        }
+        Tracking { active: AtomicUsize::new(0), table: Mutex::default(), hasher, max_keys }
     }
 
     /// True when some client tracks: otherwise nobody needs to be told anything.
@@ -104,27 +111,50 @@ impl Tracking {
         self.active.load(Ordering::Acquire) > 0
     }
 
-    /// Turns tracking on for a client, or changes its mode; prefixes are added to those it has. On
-    /// an overlap nothing changes.
-    pub fn enable(&self, client: ClientId, mode: Mode) -> Result<(), Overlap> {
-        let mut table = self.table.lock();
-        let had = table.clients.get(&client).map(|mode| mode.prefixes.clone()).unwrap_or_default();
-        let fresh: Vec<_> = mode.prefixes.iter().filter(|p| !had.contains(p)).cloned().collect();
-        check_overlap(&had, &fresh)?;
-        for prefix in &fresh {
-            table.prefixes.entry(prefix.clone()).or_default().push(client);
+    /// True when some client hears of keys by prefix.
+    pub fn has_prefixes(&self) -> bool {
+        !self.table.lock().prefixes.is_empty()
+    }
+
+    /// Redis's rule for the prefixes that a client gives: none may begin with another one of it, be it
+    /// given too or there before. None given is none checked.
+    pub fn overlap(&self, client: ClientId, given: &[&[u8]]) -> Option<Overlap> {
+        let table = self.table.lock();
+        let none = BTreeSet::new();
+        let had = table.clients.get(&client).map_or(&none, |client| &client.prefixes);
+        let collide = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
+        for (i, &prefix) in given.iter().enumerate() {
+            let overlap =
+                |other: &[u8], existing| Overlap { given: prefix.into(), other: other.into(), existing };
+            if let Some(other) = had.iter().find(|other| collide(prefix, other)) {
+                return Some(overlap(other, true));
+            }
+            if let Some(other) = given[i + 1..].iter().find(|other| collide(prefix, other)) {
+                return Some(overlap(other, false));
+            }
         }
-        let prefixes = had.into_iter().chain(fresh).collect();
-        table.clients.insert(client, Mode { prefixes, noloop: mode.noloop });
+        None
+    }
+
+    /// Turns tracking on for a client, or changes its mode; prefixes are added to those it has. An empty
+    /// prefix is all keys.
+    pub fn enable(&self, client: ClientId, mode: Mode, prefixes: &[&[u8]]) {
+        let mut table = self.table.lock();
+        let entry = table.clients.entry(client).or_default();
+        entry.mode = mode;
+        let fresh: Vec<&[u8]> =
+            prefixes.iter().copied().filter(|prefix| entry.prefixes.insert((*prefix).into())).collect();
+        for prefix in fresh {
+            table.prefixes.entry(prefix.into()).or_default().push(client);
+        }
         self.active.store(table.clients.len(), Ordering::Release);
-        Ok(())
     }
 
     /// Turns tracking off for a client, or the client has gone.
     pub fn disable(&self, client: ClientId) {
         let mut table = self.table.lock();
-        let Some(mode) = table.clients.remove(&client) else { return };
-        for prefix in mode.prefixes {
+        let Some(gone) = table.clients.remove(&client) else { return };
+        for prefix in gone.prefixes {
             if let Some(clients) = table.prefixes.get_mut(&prefix) {
                 clients.retain(|&other| other != client);
                 if clients.is_empty() {
@@ -135,7 +165,7 @@ impl Tracking {
         self.active.store(table.clients.len(), Ordering::Release);
     }
 
-    /// A client is about to read a key that it tracks. Returns the key that had to make room, whose
+    /// A client that tracks takes the value of a key. Returns the key that had to make room, whose
     /// clients must be told.
     #[must_use = "the clients of the key that made room must be told"]
     pub fn register(&self, client: ClientId, key: &[u8]) -> Option<Told> {
@@ -162,41 +192,61 @@ impl Tracking {
         told
     }
 
+    /// True if somebody may have to be told of this write (or of a key with the same hash).
+    pub fn concerns(&self, write: WriteRef) -> bool {
+        let WriteRef(hash) = write;
+        let table = self.table.lock();
+        table.index.find(hash, |&at| table.keys.get(at as usize).is_some_and(|r| r.hash == hash)).is_some()
+    }
+
     /// A key has changed; call after its entries are gone. `by` is the client whose write's reply came
-    /// directly before the push. Whom to tell, by registration and by prefix, each once.
+    /// directly before the push. Whom to tell: those registered.
     pub fn changed(&self, key: &[u8], by: Option<ClientId>) -> Vec<ClientId> {
         if !self.is_active() {
             return Vec::new();
         }
         let hash = self.hasher.hash_one(key);
         let mut table = self.table.lock();
-        let found = table.find(hash, key).map(|at| table.take(at).clients);
-        let mut clients = found.unwrap_or_default();
         // A registration that is used up counts even if its client is not told (NOLOOP), as in Redis.
-        for (prefix, listeners) in &table.prefixes {
-            if key.starts_with(prefix) {
-                clients.extend(listeners);
-            }
-        }
-        clients.sort_unstable();
-        clients.dedup();
-        table.listeners(clients, by)
+        let found = table.find(hash, key).map(|at| table.take(at).clients);
+        found.map_or_else(Vec::new, |clients| table.listeners(clients, by))
     }
 
-    /// Everything may have changed: a null push, a lost lane, failover. All who track are told so.
-    pub fn flushed(&self) -> Vec<ClientId> {
+    /// These keys have changed, `by` a client if that is known. Whom to tell by prefix, and which of the keys: one message per prefix, in
+    /// the order of the prefixes, as Redis sends them.
+    pub fn broadcast<'k>(
+        &self,
+        keys: &[&'k [u8]],
+        by: Option<ClientId>,
+    ) -> Vec<(Vec<&'k [u8]>, Vec<ClientId>)> {
+        let table = self.table.lock();
+        let under = |prefix: &[u8]| keys.iter().copied().filter(|key| key.starts_with(prefix)).collect();
+        let silent = |client: &ClientId| {
+            by == Some(*client) && table.clients.get(client).is_some_and(|client| client.mode.noloop)
+        };
+        let hearing = |clients: &Vec<ClientId>| clients.iter().copied().filter(|c| !silent(c)).collect();
+        let told = table.prefixes.iter().map(|(prefix, clients)| (under(prefix), hearing(clients)));
+        told.filter(|(keys, _): &(Vec<&[u8]>, _)| !keys.is_empty()).collect()
+    }
+
+    /// Everything may have changed: a null push, a lost connection. Whom to tell, of those who hear by
+    /// prefix or of the others; the others' registrations are used up.
+    pub fn flushed(&self, bcast: bool) -> Vec<ClientId> {
         let mut table = self.table.lock();
-        table.keys.clear();
-        table.index.clear();
-        table.items = 0;
-        let mut clients: Vec<ClientId> = table.clients.keys().copied().collect();
+        if !bcast {
+            table.keys.clear();
+            table.index.clear();
+            table.items = 0;
+        }
+        let told = table.clients.iter().filter(|(_, client)| client.mode.bcast == bcast);
+        let mut clients: Vec<ClientId> = told.map(|(&id, _)| id).collect();
         clients.sort_unstable();
         clients
     }
 
-    /// A client's mode, if it tracks.
-    pub fn mode(&self, client: ClientId) -> Option<Mode> {
-        self.table.lock().clients.get(&client).cloned()
+    /// A client's prefixes, in order.
+    pub fn prefixes(&self, client: ClientId) -> Vec<Box<[u8]>> {
+        self.table.lock().clients.get(&client).map_or_else(Vec::new, |c| c.prefixes.iter().cloned().collect())
     }
 
     /// Sizes.
@@ -240,43 +290,27 @@ impl Table {
         taken
     }
 
-    /// Those of `clients` that still track and want to hear of a change made by `by`.
+    /// Those of `clients` that still track by key and want to hear of a change made by `by`.
     fn listeners(&self, mut clients: Vec<ClientId>, by: Option<ClientId>) -> Vec<ClientId> {
         clients.retain(|client| match self.clients.get(client) {
-            Some(mode) => !(mode.noloop && by == Some(*client)),
+            Some(Client { mode, .. }) => !(mode.bcast || mode.noloop && by == Some(*client)),
             None => false,
         });
         clients
     }
 }
 
-/// Redis's rule: no prefix of a client may begin with another one of it.
-fn check_overlap(had: &[Box<[u8]>], fresh: &[Box<[u8]>]) -> Result<(), Overlap> {
-    let collide = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
-    for (i, given) in fresh.iter().enumerate() {
-        let overlap =
-            |other: &[u8], existing| Overlap { given: given.clone(), other: other.into(), existing };
-        if let Some(other) = had.iter().find(|other| collide(given, other)) {
-            return Err(overlap(other, true));
-        }
-        if let Some(other) = fresh[i + 1..].iter().find(|other| collide(given, other)) {
-            return Err(overlap(other, false));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn prefixes(list: &[&str]) -> Mode {
-        Mode { prefixes: list.iter().map(|p| p.as_bytes().into()).collect(), noloop: false }
+    fn table(max_keys: usize) -> Tracking {
+        Tracking::new(max_keys, RandomState::new())
     }
 
     fn tracking(max_keys: usize, clients: &[ClientId]) -> Tracking {
-        let tracking = Tracking::new(max_keys);
-        clients.iter().for_each(|&c| tracking.enable(c, Mode::default()).expect("no prefixes"));
+        let tracking = table(max_keys);
+        clients.iter().for_each(|&c| tracking.enable(c, Mode::default(), &[]));
         tracking
     }
 
@@ -296,38 +330,45 @@ mod tests {
     #[test]
     fn noloop_uses_the_registration_up_in_silence() {
         let tracking = tracking(10, &[2]);
-        tracking.enable(1, Mode { noloop: true, ..Mode::default() }).expect("no prefixes");
+        tracking.enable(1, Mode { noloop: true, ..Mode::default() }, &[]);
         let _ = (tracking.register(1, b"k"), tracking.register(2, b"k"));
         assert_eq!(tracking.changed(b"k", Some(1)), [2]);
         assert!(tracking.changed(b"k", None).is_empty());
     }
 
     #[test]
-    fn prefixes_hear_every_time_and_once_each() {
-        let tracking = tracking(10, &[]);
-        tracking.enable(1, prefixes(&["a:", "b:"])).expect("apart");
-        tracking.enable(2, prefixes(&[""])).expect("alone");
-        assert_eq!(tracking.changed(b"a:1", None), [1, 2]);
-        assert_eq!(tracking.changed(b"a:1", None), [1, 2]);
-        assert_eq!(tracking.changed(b"c:1", None), [2]);
+    fn prefixes_hear_every_time_one_message_each() {
+        let tracking = table(10);
+        let bcast = Mode { bcast: true, ..Mode::default() };
+        tracking.enable(1, bcast, &[b"a:", b"b:"]);
+        tracking.enable(2, bcast, &[b""]);
+        let keys: [&[u8]; 3] = [b"a:1", b"a:2", b"b:1"];
+        for _ in 0..2 {
+            let told = tracking.broadcast(&keys, None);
+            let all = keys.to_vec();
+            assert_eq!(told, [(all, vec![2]), (keys[..2].to_vec(), vec![1]), (keys[2..].to_vec(), vec![1])]);
+        }
+        assert_eq!(tracking.broadcast(&[b"c"], None), [(vec![&b"c"[..]], vec![2])]);
+        let _ = tracking.register(1, b"a:1");
+        assert!(tracking.changed(b"a:1", None).is_empty(), "it hears by prefix");
+        assert_eq!((tracking.flushed(true), tracking.flushed(false)), (vec![1, 2], vec![]));
         tracking.disable(2);
-        assert!(tracking.changed(b"c:1", None).is_empty());
+        assert!(tracking.broadcast(&[b"c"], None).is_empty());
         tracking.disable(1);
         assert_eq!(tracking.totals(), TrackingTotals::default());
-        assert!(!tracking.is_active());
+        assert!(!tracking.is_active() && !tracking.has_prefixes());
     }
 
     #[test]
     fn prefixes_of_one_client_may_not_overlap() {
-        let tracking = tracking(10, &[]);
-        tracking.enable(1, prefixes(&["ab"])).expect("alone");
-        let overlap = tracking.enable(1, prefixes(&["x", "a"])).expect_err("a is within ab");
+        let tracking = table(10);
+        tracking.enable(1, Mode { bcast: true, ..Mode::default() }, &[b"ab"]);
+        let overlap = tracking.overlap(1, &[b"x", b"a"]).expect("a is within ab");
         assert_eq!((&*overlap.given, &*overlap.other, overlap.existing), (&b"a"[..], &b"ab"[..], true));
-        let overlap = tracking.enable(2, prefixes(&["x", "xy"])).expect_err("xy is within x");
-        assert!(!overlap.existing);
-        assert_eq!(tracking.mode(2), None);
-        tracking.enable(1, prefixes(&["ab", "c"])).expect("the same one again is no overlap");
-        assert_eq!(tracking.totals().tracking_total_prefixes, 2);
+        assert!(!tracking.overlap(2, &[b"x", b"xy"]).expect("xy is within x").existing);
+        assert!(tracking.overlap(1, &[b"ab"]).is_some(), "the same one again");
+        assert_eq!(tracking.overlap(1, &[b"c", b"d"]), None);
+        assert_eq!(tracking.overlap(1, &[]), None);
     }
 
     #[test]
@@ -339,6 +380,7 @@ mod tests {
         let left: usize = (0..50u8).map(|n| tracking.changed(&[n], None).len()).sum();
         assert_eq!(left, 3);
         let mut all: Vec<u8> = told.iter().map(|told| told.key[0]).collect();
+        all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 47, "each was told once");
     }
@@ -350,7 +392,22 @@ mod tests {
         tracking.disable(1);
         assert_eq!(tracking.changed(b"k", None), [2]);
         let _ = tracking.register(2, b"k");
-        assert_eq!(tracking.flushed(), [2]);
+        assert_eq!(tracking.flushed(false), [2]);
         assert!(tracking.changed(b"k", None).is_empty());
+    }
+
+    #[test]
+    fn a_write_is_found_by_what_stands_for_it() {
+        let hasher = RandomState::new();
+        let near = crate::near::Near::<()>::with_rules(
+            crate::near::Config::default(),
+            crate::near::Rules::ALL,
+            hasher.clone(),
+        );
+        let tracking = Tracking::new(10, hasher);
+        tracking.enable(1, Mode::default(), &[]);
+        let _ = tracking.register(1, b"k");
+        assert!(tracking.concerns(near.write_of(b"k")));
+        assert!(!tracking.concerns(near.write_of(b"other")));
     }
 }

@@ -5,7 +5,7 @@ use crate::store::glob_match;
 
 /// A key with an unanswered write, to be given back when the reply is applied. Small and `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct WriteRef(u64);
+pub struct WriteRef(pub(super) u64);
 
 impl<W> Near<W> {
     /// The upstream says that `key` changed, in some database.

@@ -19,13 +19,14 @@ use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
 use crate::memory::{Engine, EngineConfig};
+use crate::near::tracking::{MAX_KEYS, Tracking};
 use crate::near::{self, Near, Policy, Rules};
 use crate::net::{Address, ClientTls, ListenAddr, ListenOptions, Listener, ServerTls, TlsError};
 use crate::session::{Budget, Bus, Clients, LargeKeys, Monitors, Shared, Upstream};
 use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
-use crate::upstream::{Close, Credentials, Hub, Node, Pool, Quotas, Target};
+use crate::upstream::{Audience, Broadcast, Close, Credentials, Hub, Node, Pool, Quotas, Target};
 
 /// How often rates are sampled.
 const TICK: Duration = Duration::from_millis(100);
@@ -77,6 +78,13 @@ impl Server {
             None => None,
         };
         let memory = upstream.is_none().then(|| engine(&settings));
+        let audience = match &upstream {
+            Some(upstream) => Arc::clone(upstream.node.lane.audience()),
+            None => Arc::new(Audience::new(Tracking::new(MAX_KEYS, RandomState::new()))),
+        };
+        if let Some(memory) = &memory {
+            memory.listen(Some(Arc::clone(&audience) as _));
+        }
         let config_file = config.file().map(|file| file.display().to_string()).unwrap_or_default();
         let live = Live::new(config);
         let shared = Arc::new(Shared {
@@ -89,6 +97,7 @@ impl Server {
             clients: Clients::default(),
             upstream,
             memory,
+            audience,
             monitors: Monitors::default(),
             bus: Bus::default(),
             buffers: Budget::default(),
@@ -179,9 +188,11 @@ fn connect(
     tasks: &mut Vec<tokio::task::JoinHandle<()>>,
 ) -> Result<Upstream, StartError> {
     let get = command::by_name(b"get").map_or(0, |get| get.id);
-    let l1 =
-        Arc::new(Near::with_rules(near::Config::new(&settings.cache, LANES, get), rules, RandomState::new()));
-    let node = Node::new(target(upstream, settings)?, l1, Arc::clone(stats), clock);
+    let hasher = RandomState::new();
+    let audience = Arc::new(Audience::new(Tracking::new(MAX_KEYS, hasher.clone())));
+    let config = near::Config::new(&settings.cache, LANES, get);
+    let l1 = Arc::new(Near::with_rules(config, rules, hasher));
+    let node = Node::new(target(upstream, settings)?, l1, audience, Arc::clone(stats), clock);
     let quotas = Quotas {
         blocking: upstream.blocking_connections,
         transaction: upstream.transaction_connections,
@@ -189,10 +200,12 @@ fn connect(
     };
     let pool = Pool::new(Arc::clone(&node), quotas, Arc::clone(stats));
     let hub = Hub::new(Arc::clone(&node), Arc::clone(stats), clock);
+    let broadcast = Broadcast::new(Arc::clone(&node), clock);
     node.lane.expect_db(upstream.db);
     tasks.push(tokio::spawn(Arc::clone(&node).keep_connected()));
     tasks.push(tokio::spawn(Arc::clone(&hub).run()));
-    Ok(Upstream { node, pool, hub, first_db: upstream.db, large: LargeKeys::default() })
+    tasks.push(tokio::spawn(Arc::clone(&broadcast).run()));
+    Ok(Upstream { node, pool, hub, broadcast, first_db: upstream.db, large: LargeKeys::default() })
 }
 
 /// Where the upstream is and how to talk to it, by the settings.

@@ -55,24 +55,13 @@ impl Core {
             "client|unblock" => return self.unblock(command, args),
             "client|reply" => return self.set_reply_mode(command, args),
             "client|no-evict" | "client|no-touch" => return self.set_flag(command, args),
-            "client|getredir" => self.answer(id, Served::Local, |writer| writer.int(-1)),
-            "client|trackinginfo" => self.answer(id, Served::Local, |writer| {
-                writer.map(3);
-                writer.bulk(b"flags");
-                writer.set(1);
-                writer.bulk(b"off");
-                writer.bulk(b"redirect");
-                writer.int(-1);
-                writer.bulk(b"prefixes");
-                writer.array(0);
-            }),
-            "client|tracking" => return self.tracking(command, args),
-            "client|caching" => {
-                let text =
-                    b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN \
-                             or OPTOUT mode enabled";
-                return self.error(id, text);
+            "client|getredir" => {
+                let redirect = self.redirection();
+                self.answer(id, Served::Local, |writer| writer.int(redirect));
             }
+            "client|trackinginfo" => self.tracking_info(command),
+            "client|tracking" => return self.track(command, args),
+            "client|caching" => return self.set_caching(command, args),
             // The same on every connection, so Redis's own list will do.
             "client|help" if self.upstream().is_some() => {
                 self.forward_as(id, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Once);
@@ -304,60 +293,6 @@ impl Core {
         *(if command.name == "client|no-touch" { &mut flags.no_touch } else { &mut flags.no_evict }) = on;
         drop(flags);
         self.error_free(command)
-    }
-
-    fn tracking(&mut self, command: &Command, args: Args<'_>) -> Flow {
-        let (on, off) = (args[2].eq_ignore_ascii_case(b"on"), args[2].eq_ignore_ascii_case(b"off"));
-        let error: &[u8] = match self.tracking_options(args) {
-            Err(error) => error,
-            Ok(()) if off => return self.error_free(command),
-            Ok(()) if !on => b"ERR syntax error",
-            Ok(()) => {
-                b"ERR nearcache: CLIENT TRACKING is not supported; without it every read is answered by Redis"
-            }
-        };
-        self.error(command.id, error)
-    }
-
-    /// Redis's checks of the options, in its order.
-    fn tracking_options(&self, args: Args<'_>) -> Result<(), &'static [u8]> {
-        let on = args[2].eq_ignore_ascii_case(b"on");
-        let (mut redirected, mut bcast, mut optin, mut optout, mut prefix) =
-            (false, false, false, false, false);
-        let mut i = 3;
-        while i < args.len() {
-            let more = i + 1 < args.len();
-            match &args[i].to_ascii_lowercase()[..] {
-                b"redirect" if more && redirected => {
-                    return Err(b"ERR A client can only redirect to a single other client");
-                }
-                b"redirect" if more => {
-                    redirected = true;
-                    i += 1;
-                    let id =
-                        integer(&args[i]).ok_or(b"ERR value is not an integer or out of range".as_slice())?;
-                    if u64::try_from(id).ok().and_then(|id| self.shared.clients.get(id)).is_none() {
-                        return Err(b"ERR The client ID you want redirect to does not exist");
-                    }
-                }
-                b"bcast" => bcast = true,
-                b"optin" => optin = true,
-                b"optout" => optout = true,
-                b"noloop" => {}
-                b"prefix" if more => {
-                    prefix = true;
-                    i += 1;
-                }
-                _ => return Err(b"ERR syntax error"),
-            }
-            i += 1;
-        }
-        match (on, bcast) {
-            (true, false) if prefix => Err(b"ERR PREFIX option requires BCAST mode to be enabled"),
-            (true, true) if optin || optout => Err(b"ERR OPTIN and OPTOUT are not compatible with BCAST"),
-            (true, _) if optin && optout => Err(b"ERR You can't specify both OPTIN mode and OPTOUT mode"),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::Nanos;
 use crate::command;
 use crate::memory::Unblocker;
-use crate::upstream::{Close, Inbox};
+use crate::upstream::{Close, Inbox, Listener};
 
 /// One connected client, as others see it. Its session keeps it up to date, once per batch.
 pub struct Client {
@@ -50,6 +50,8 @@ pub struct Client {
     pub blocked_on: Mutex<Option<i64>>,
     /// Ends its wait in a blocking command, when that runs in memory here.
     pub unblock: Mutex<Option<Unblocker>>,
+    /// CLIENT TRACKING, while it is on.
+    pub listener: Mutex<Option<Arc<Listener>>>,
     /// What it called itself.
     pub words: Mutex<Words>,
 }
@@ -125,6 +127,7 @@ impl Client {
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
             unblock: Mutex::new(None),
+            listener: Mutex::new(None),
             words: Mutex::default(),
         })
     }
@@ -142,7 +145,7 @@ impl Client {
             text,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db={} sub={sub} psub={psub} ssub={ssub} \
              multi={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} \
-             tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             tot-mem={} events=r cmd={command} user=default redir={} resp={} lib-name={} lib-ver={}",
             self.id,
             self.addr,
             self.laddr,
@@ -153,6 +156,7 @@ impl Client {
             self.db.load(Relaxed),
             self.multi.load(Relaxed),
             self.held.load(Relaxed).max(query + output),
+            self.redirection(),
             self.resp.load(Relaxed),
             String::from_utf8_lossy(&words.lib_name),
             String::from_utf8_lossy(&words.lib_ver),
@@ -165,13 +169,23 @@ impl Client {
         if self.flags.lock().subscriber { "pubsub" } else { "normal" }
     }
 
+    /// Whom it wants to be told of invalidations; 0: itself, -1: it does not track.
+    fn redirection(&self) -> i64 {
+        let listener = self.listener.lock();
+        listener.as_ref().map_or(-1, |listener| listener.redirect.as_ref().map_or(0, |(id, _)| *id as i64))
+    }
+
     fn letters(&self) -> String {
         let flags = *self.flags.lock();
+        let tracking = self.listener.lock().clone();
         let all = [
             (flags.monitor, 'O'),
             (flags.subscriber, 'P'),
             (self.multi.load(Relaxed) >= 0, 'x'),
             (flags.blocked, 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.as_ref().is_some_and(|listener| listener.broken.load(Relaxed)), 'R'),
+            (tracking.as_ref().is_some_and(|listener| listener.bcast), 'B'),
             (flags.dirty, 'd'),
             (flags.unix, 'U'),
             (flags.no_evict, 'e'),
@@ -195,7 +209,9 @@ impl Clients {
 
     /// Removes a client that has gone.
     pub fn remove(&self, id: u64) {
-        self.by_id.remove(&id);
+        if let Some((_, client)) = self.by_id.remove(&id) {
+            client.inbox.leave();
+        }
     }
 
     /// How many there are.

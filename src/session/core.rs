@@ -15,6 +15,7 @@ use super::reads::Guard;
 use super::shared::{Shared, Upstream};
 use super::slots::{Owed, Slot, Slots};
 use super::spaces::Spaces;
+use super::tracking::TrackingMode;
 use super::transaction::Transaction;
 use crate::clock::Nanos;
 use crate::command::{Command, KeysFound, Reach};
@@ -23,7 +24,9 @@ use crate::near::{Phase, Policy};
 use crate::resp::{Args, Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
-use crate::upstream::{Batch, Change, Delivered, Effect, Loss, Pending, Pinned, Refused, Retry, To, Topic};
+use crate::upstream::{
+    Batch, Change, Delivered, Effect, Loss, Notice, Pending, Pinned, Refused, Retry, To, Topic, Tracked,
+};
 
 /// Bytes of a batch after which it is appended to the lane although more requests have been read.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -87,6 +90,12 @@ pub struct Core {
     pub policy: Arc<Policy>,
     /// The command executed last.
     pub last: Option<&'static Command>,
+    /// CLIENT TRACKING, while it is on.
+    pub tracking: Option<Box<TrackingMode>>,
+    /// What the job in hand means to a client that tracks.
+    pub job_tracked: Option<Box<Tracked>>,
+    /// What is told behind the reply of a slot. As many as Redis has sent before it went on.
+    pub(super) notices: Vec<(u64, Notice)>,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -103,6 +112,8 @@ pub struct Core {
     pub paused_until: Option<Nanos>,
     /// Part of a reply has been passed on: from here an error cannot be told any more.
     pub partial: bool,
+    /// Messages that came meanwhile.
+    behind: BytesMut,
     /// What stands for the key of the read in hand in the list of large keys; 0 for other commands.
     pub key: u64,
     /// Bytes of the reply that is being passed on.
@@ -143,6 +154,8 @@ pub struct Request<'a> {
     pub effect: Effect,
     /// The keys of a tracked fetch.
     pub fetched: Option<Args<'a>>,
+    /// What it means to a client that tracks.
+    pub tracked: Option<Box<Tracked>>,
 }
 
 impl<'a> Request<'a> {
@@ -158,6 +171,7 @@ impl<'a> Request<'a> {
             change: Change::default(),
             effect: Effect::None,
             fetched: None,
+            tracked: None,
         }
     }
 }
@@ -205,6 +219,9 @@ impl Core {
             copied: Vec::new(),
             policy: shared.policy.load_full(),
             last: None,
+            tracking: None,
+            job_tracked: None,
+            notices: Vec::new(),
             bypass: false,
             fenced: false,
             lane_full: false,
@@ -213,6 +230,7 @@ impl Core {
             settled: false,
             paused_until: None,
             partial: false,
+            behind: BytesMut::new(),
             key: 0,
             relayed: 0,
             reply_size: FIRST_SIZE,
@@ -283,8 +301,8 @@ impl Core {
     /// Sends a request over the lane and owes its reply.
     pub fn forward(&mut self, command: &Command, args: &Args<'_>, raw: &[u8], owed: Owed, served: Served) {
         let retry = if command.is_write() { Retry::Never } else { Retry::Once };
-        let change = self.change(command, args);
-        self.send(Request { change, ..Request::new(command.id, raw, owed, served, retry) });
+        let (change, tracked) = (self.change(command, args), self.tracked_of(command, args));
+        self.send(Request { change, tracked, ..Request::new(command.id, raw, owed, served, retry) });
     }
 
     /// The same for what has no row, or no effect on any key.
@@ -338,17 +356,20 @@ impl Core {
             }
             (effect, _) => effect,
         };
+        // Who asks after our reply must find those told who have the old value.
+        let withheld = (unknown && self.shared.rules.withhold) || self.concerns_others(&effect);
         let pending = Pending {
             swallow: request.swallow,
             db,
             retry: request.retry,
             moves_db,
             effect,
+            tracked: request.tracked,
             ..Pending::new(to, seq, self.now)
         };
         match request.fetched {
             Some(keys) => self.batch.fetch(request.raw, keys.iter(), self.tracked(), pending),
-            None if unknown && self.shared.rules.withhold => self.batch.withheld(request.raw, pending),
+            None if withheld => self.batch.withheld(request.raw, pending),
             None => self.batch.push(request.raw, pending),
         }
         if self.batch.bytes.len() >= BATCH_BYTES {
@@ -356,7 +377,8 @@ impl Core {
         }
     }
 
-    fn tracked(&self) -> bool {
+    /// Redis announces what changes.
+    pub(super) fn tracked(&self) -> bool {
         let lane = self.upstream().map(|upstream| &upstream.node.lane);
         lane.is_some_and(|lane| lane.l1().phase(lane.id()) == Phase::Tracking)
     }
@@ -440,15 +462,29 @@ impl Core {
 
     /// A message outside the order of replies, given in RESP3 form; or what MONITOR shows.
     pub fn message(&mut self, message: Bytes) {
-        let start = self.out.tail.len();
+        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        let start = out.len();
         let shown = message.first() == Some(&b'+');
         if shown && self.mute == Mute::All {
             return;
         }
-        self.out.tail.extend_from_slice(&message);
+        out.extend_from_slice(&message);
         if self.proto == Proto::Resp2 && !shown {
-            self.out.tail[start] = b'*';
+            out[start] = b'*';
         }
+    }
+
+    /// Writes something outside the order of replies, but not into the middle of one.
+    pub(super) fn unasked(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        write(&mut Writer::new(out, self.proto));
+    }
+
+    /// The reply that was being passed on is complete: what came meanwhile is behind it.
+    pub(super) fn end_partial(&mut self) {
+        self.partial = false;
+        let behind = std::mem::take(&mut self.behind);
+        self.out.tail.extend_from_slice(&behind);
     }
 
     /// Gives buffers back when nothing is going on: an idle session should cost next to nothing.
@@ -470,6 +506,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        self.stop_tracking();
         // What was not sent must not leave flights and pending writes behind in L1.
         if let Some(upstream) = &self.shared.upstream {
             upstream.node.lane.abandon(&mut self.batch, Loss::NotSent);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::core::{Core, Mute, Request};
 use super::shared::Upstream;
 use super::slots::Owed;
+use super::tracking::Options;
 use super::transaction::{Block, MAX_QUEUED, Queued, Transaction};
 use crate::command::{self, Class, Command, Flags, Lookup};
 use crate::memory::Blocked;
@@ -53,6 +54,8 @@ pub enum Job {
     Subscribe(Vec<Topic>),
     /// UNSUBSCRIBE and its kin.
     Unsubscribe(Family, Vec<Topic>),
+    /// CLIENT TRACKING ON BCAST, a command of this id.
+    Broadcast(Box<Options>, u16),
     /// A blocking command of this id that found nothing in memory.
     Blocked(Box<Blocked>, u16),
 }
@@ -85,6 +88,13 @@ impl Core {
         };
         if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
+        } else if self.tracking.is_some() {
+            let command = match command::lookup(&args) {
+                Lookup::Known(command) => Some(command),
+                _ => None,
+            };
+            self.end_caching(command);
+            self.take_notices();
         }
         flow
     }
@@ -162,7 +172,10 @@ impl Core {
             _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
             Class::PubSub => return self.subscription(command, args),
-            Class::Pinned => return self.pinned(cause(command), command.id, raw),
+            Class::Pinned => {
+                self.job_tracked = self.tracked_of(command, &args);
+                return self.pinned(cause(command), command.id, raw);
+            }
             Class::Denied => return self.pinned(Cause::Unknown, command.id, raw),
             Class::Cached => return self.read(command, args, raw),
             Class::Lane | Class::Admin => {
@@ -314,17 +327,19 @@ impl Core {
         }
         let transaction = self.transaction.take().unwrap_or_default();
         if pinned {
+            let mut transaction = transaction;
+            self.job_tracked = transaction.tracked.take();
             return Flow::Job(Job::Exec(Box::new(transaction)));
         }
         let (bytes, swallow) = transaction.block();
-        let change = transaction.change;
+        let (change, tracked) = (transaction.change, transaction.tracked);
         let block = Box::new(Block { queued: transaction.queued });
         // What comes behind depends on the database that the block ends in, and on what of it is
         // executed here when its reply comes.
         self.barrier |= block.changes_session();
         let owed = Owed::Exec(block);
         let request = Request::new(command.id, &bytes, owed, Served::Forwarded, Retry::Never);
-        self.send(Request { swallow, change, ..request });
+        self.send(Request { swallow, change, tracked, ..request });
         Flow::Next
     }
 
@@ -349,6 +364,7 @@ impl Core {
             return self.queue_in_memory(command, args);
         }
         let change = self.change(command, &args);
+        self.track_in_block(command, &args);
         let class = command.class;
         let denied = class == Class::Denied && !self.admin_allowed(command);
         let Some(transaction) = &mut self.transaction else { return Flow::Next };
@@ -369,6 +385,11 @@ impl Core {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),
                 },
+                "client|caching" => {
+                    // For what is queued behind it; what it says is said in its turn.
+                    transaction.push_local(&args);
+                    self.caching_in_block(&args);
+                }
                 // Whether somebody is blocked is for the upstream to say, and by then EXEC has been answered.
                 "client|unblock" => return self.not_in_transaction(command),
                 _ => transaction.push_local(&args),

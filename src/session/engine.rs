@@ -112,7 +112,8 @@ impl Core {
     }
 
     fn caller(&self) -> Caller {
-        Caller { db: self.db as usize, proto: self.proto, client: self.client.id, tracks: false }
+        let tracks = self.tracking.as_ref().is_some_and(|mode| mode.takes());
+        Caller { db: self.db as usize, proto: self.proto, client: self.client.id, tracks }
     }
 
     /// What is neither the engine's nor about the server.

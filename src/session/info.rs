@@ -46,6 +46,7 @@ impl Core {
         let version = self.redis_version();
         let memory = allocator();
         let clients = [("client_buffers_bytes", shared.buffers.used().to_string())];
+        let tracking = self.tracking_fields();
         let upstream = self.upstream_fields();
         let namespaces = self.namespace_fields();
         let namespaces: Vec<_> =
@@ -55,6 +56,7 @@ impl Core {
         let totals = l1.map(|l1| l1.totals()).unwrap_or_default();
         let mut extra = vec![
             ExtraSection { name: "Clients", fields: &clients },
+            ExtraSection { name: "Stats", fields: &tracking },
             ExtraSection { name: "Upstream", fields: &upstream },
         ];
         if !namespaces.is_empty() {
@@ -123,6 +125,15 @@ impl Core {
             upstream.node.lane.l1().reset_counters();
         }
         self.policy.namespaces.iter().for_each(|space| space.reads.reset());
+    }
+
+    fn tracking_fields(&self) -> Vec<(&'static str, String)> {
+        let totals = self.shared.audience.table.totals();
+        vec![
+            ("tracking_total_keys", totals.tracking_total_keys.to_string()),
+            ("tracking_total_items", totals.tracking_total_items.to_string()),
+            ("tracking_total_prefixes", totals.tracking_total_prefixes.to_string()),
+        ]
     }
 
     fn upstream_fields(&self) -> Vec<(&'static str, String)> {

@@ -21,6 +21,12 @@ const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
 impl Session {
     /// Does what the session could not do without waiting.
     pub(super) async fn run_job(&mut self, job: Job) -> Result<(), End> {
+        let result = self.do_job(job).await;
+        self.core.end_tracked_job();
+        result
+    }
+
+    async fn do_job(&mut self, job: Job) -> Result<(), End> {
         match job {
             Job::Pinned { cause, raw, command } => self.on_own_connection(cause, &raw, command).await,
             Job::Watch { raw, unwatch } => self.watch(&raw, unwatch).await,
@@ -28,6 +34,7 @@ impl Session {
             Job::Probe(raw) => self.probe(&raw).await,
             Job::Subscribe(topics) => self.subscribe(topics).await,
             Job::Unsubscribe(family, topics) => self.unsubscribe(family, topics).await,
+            Job::Broadcast(options, command) => self.track_by_prefix(*options, command).await,
             Job::Blocked(blocked, command) => self.wait_blocked(*blocked, command).await,
         }
     }

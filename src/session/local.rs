@@ -64,6 +64,7 @@ impl Core {
                 format!("ERR {} isn't allowed {for_a} DENY BLOCKING client", command.name.to_uppercase());
             return Writer::new(out, self.proto).error(&text);
         }
+        let caching = self.tracking.as_ref().is_some_and(|mode| mode.caching);
         let outer = std::mem::take(&mut self.out);
         let slots = std::mem::take(&mut self.slots);
         let sent = self.batch.mark();
@@ -76,6 +77,13 @@ impl Core {
                 Writer::new(&mut self.out.tail, self.proto).error("ERR nearcache: not possible inside MULTI");
             }
             self.mute = mute;
+        }
+        match (command.name, &mut self.tracking) {
+            // It was for what was queued behind it.
+            ("client|caching", Some(mode)) => mode.caching = caching,
+            // What was read in the same block is not registered.
+            ("client|tracking", Some(_)) => self.distrust_all(),
+            _ => {}
         }
         // What would have been asked of the upstream now has no slot that its reply could go to.
         self.batch.rewind(sent);
@@ -223,6 +231,7 @@ impl Core {
         self.watch = None;
         (self.bypass, self.fenced) = (false, false);
         self.unsubscribe_all();
+        self.stop_tracking();
         self.mute = Mute::No;
         self.set_proto(Proto::Resp2);
         self.db = self.upstream().map_or(0, |upstream| upstream.first_db);

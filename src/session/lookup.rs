@@ -10,7 +10,7 @@ use crate::resp::{Args, Proto, Writer, render_resp2};
 use crate::settings::CacheMode;
 use crate::stats::Served;
 use crate::store::EntryKey;
-use crate::upstream::{Check, Effect, Judge, Pending, Question, To, Waiter};
+use crate::upstream::{Check, Effect, Judge, Pending, Question, To, Tracked, Waiter};
 
 /// Keys of one MGET that are fetched for L1; those of longer ones are not. Bounds what one request adds to
 /// the lane.
@@ -27,6 +27,8 @@ pub(super) struct Asked<'a> {
     /// The slot that its reply has or will get.
     pub seq: u64,
     pub muted: bool,
+    /// Its client tracks what it reads.
+    pub tracked: bool,
 }
 
 /// What looking a read up has led to.
@@ -65,6 +67,10 @@ impl Core {
             self.spaces.note_all(&self.policy, asked.command, &asked.args);
             return Outcome::Send(Effect::None, Served::Bypass);
         }
+        // Where Redis announces nothing there is nothing that a client that tracks could be told.
+        if asked.tracked && !self.tracked() {
+            return Outcome::bypass();
+        }
         match asked.command.cache {
             Cache::SingleKey => self.look_up(asked, unanswered),
             Cache::PerKey if asked.args.len() == 2 && asked.command.name == "exists" => {
@@ -98,18 +104,30 @@ impl Core {
         let direct = self.slots.first_seq() == asked.seq;
         let out = if direct { &mut self.out.tail } else { &mut self.local };
         let before = out.len();
-        let (proto, copied, inbox) = (self.proto, &mut self.copied, &self.client.inbox);
+        let (proto, copied, client) = (self.proto, &mut self.copied, &self.client);
+        let (audience, mut made_room) = (lane.audience(), None);
         let looked = lane.l1().read(
             &read,
             self.now,
-            || Waiter { inbox: Arc::clone(inbox), seq: asked.seq },
-            |reply| match reply.first() {
-                _ if asked.muted => {}
-                Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
-                _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
-                _ => copied.extend_from_slice(reply),
+            || {
+                let tracked =
+                    asked.tracked.then(|| Box::new(Tracked::reading(client.id, asked.args.only(1))));
+                Waiter { inbox: Arc::clone(&client.inbox), seq: asked.seq, tracked }
+            },
+            |reply| {
+                if asked.tracked {
+                    // Under the lock that a push of the key has to take.
+                    made_room = audience.table.register(client.id, &asked.args[1]);
+                }
+                match reply.first() {
+                    _ if asked.muted => {}
+                    Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
+                    _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
+                    _ => copied.extend_from_slice(reply),
+                }
             },
         );
+        audience.made_room(made_room);
         if !copied.is_empty() {
             render_resp2(copied, asked.command.shape(&asked.args), out);
             copied.clear();
@@ -157,11 +175,18 @@ impl Core {
         };
         let observes = self.observes();
         let (copied, mut sum) = (&mut self.copied, 0);
-        let looked = lane.l1().multi_read(&template, keys, self.now, |_, reply| match mget {
-            _ if unanswered.is_some() && !observes => {}
-            true => copied.extend_from_slice(reply),
-            false => sum += i64::from(reply == b":1\r\n"),
+        let (audience, client, mut made_room) = (lane.audience(), self.client.id, Vec::new());
+        let looked = lane.l1().multi_read(&template, keys, self.now, |i, reply| {
+            if asked.tracked && unanswered.is_none() {
+                made_room.extend(audience.table.register(client, &keys[i]));
+            }
+            match mget {
+                _ if unanswered.is_some() && !observes => {}
+                true => copied.extend_from_slice(reply),
+                false => sum += i64::from(reply == b":1\r\n"),
+            }
         });
+        made_room.into_iter().for_each(|told| audience.made_room(Some(told)));
         match looked {
             MultiLooked::Hit if observes => {
                 self.shared.stats.l1.observed_bytes.add(self.copied.len() as u64);

@@ -36,6 +36,7 @@ mod slots;
 mod spaces;
 mod standalone;
 mod subscriptions;
+mod tracking;
 mod transaction;
 
 use std::future::poll_fn;
@@ -333,6 +334,8 @@ impl Session {
         }
         self.core.end();
         Box::pin(self.stream_request()).await?;
+        // Its arguments were not kept.
+        self.core.distrust_all();
         self.core.begin();
         Ok(true)
     }

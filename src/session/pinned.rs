@@ -112,7 +112,7 @@ impl Session {
             }
         })
         .await?;
-        self.core.partial = false;
+        self.core.end_partial();
         Ok(first == Some(b'-'))
     }
 
@@ -288,6 +288,7 @@ impl Session {
                         passed |= fence == seq;
                     }
                     Event::Message(message) => self.core.message(message),
+                    Event::Notice(notice) => self.core.noticed(notice),
                     _ => {}
                 }
             }

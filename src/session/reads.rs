@@ -10,11 +10,12 @@ use super::core::{Core, Request};
 use super::dispatch::Flow;
 use super::lookup::{Asked, Outcome};
 use super::slots::{Owed, Parked, Slot};
+use super::tracking::keys_of;
 use crate::command::{Cache, Command};
 use crate::near::Phase;
 use crate::resp::Args;
 use crate::stats::Served;
-use crate::upstream::{Cause, Effect, Loss, Retry};
+use crate::upstream::{Cause, Effect, Loss, Retry, Tracked};
 
 /// The PING whose answer hits wait for when the lane has been silent for too long.
 #[derive(Default)]
@@ -34,9 +35,10 @@ impl Core {
     /// A read whose reply depends on its keys alone.
     pub fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         let seq = self.slots.next_seq();
-        let asked = Asked { command, args, db: self.db, at: self.now, seq, muted: self.muted() };
+        let (muted, tracked) = (self.muted(), self.tracking.as_ref().is_some_and(|mode| mode.takes()));
+        let asked = Asked { command, args, db: self.db, at: self.now, seq, muted, tracked };
         match self.look(&asked, self.unanswered()) {
-            Outcome::Send(effect, served) if self.goes_elsewhere(&asked, &effect) => {
+            Outcome::Send(effect, served) if !tracked && self.goes_elsewhere(&asked, &effect) => {
                 self.give_up(effect);
                 if self.slots.is_empty() {
                     self.spaces.count(Some(served));
@@ -88,6 +90,10 @@ impl Core {
         let owed = Owed::Lane(asked.command.shape(&asked.args));
         let mut request = Request::new(asked.command.id, raw, owed, served, Retry::Once);
         request.effect = effect;
+        if asked.tracked {
+            let keys = keys_of(asked.command, &asked.args);
+            request.tracked = Some(Box::new(Tracked::reading(self.client.id, keys.args())));
+        }
         // The keys whose times to live are asked for: those that are fetched, in their order.
         let fetched: Vec<(u32, u32)>;
         match &request.effect {
@@ -115,7 +121,12 @@ impl Core {
     // === parked reads ===
 
     fn park(&mut self, asked: &Asked<'_>) {
-        let parked = Parked { command: asked.command, args: asked.args.iter().collect(), db: asked.db };
+        let parked = Parked {
+            command: asked.command,
+            args: asked.args.iter().collect(),
+            db: asked.db,
+            tracked: asked.tracked,
+        };
         self.push_slot(asked, Owed::Parked(Box::new(parked)), Served::Hit);
         self.parked += 1;
     }
@@ -154,7 +165,8 @@ impl Core {
     fn asked_again<'a>(&mut self, parked: &'a Parked, seq: u64) -> Asked<'a> {
         let (at, muted) =
             self.slots.get_mut(seq).map_or((self.now, false), |slot| (slot.started, slot.muted));
-        Asked { command: parked.command, args: parked.args.args(), db: parked.db, at, seq, muted }
+        let Parked { command, db, tracked, .. } = *parked;
+        Asked { command, args: parked.args.args(), db, at, seq, muted, tracked }
     }
 
     /// The read in front is parked, and nothing is unanswered any more: it is looked up, and those behind

@@ -44,6 +44,7 @@ impl Core {
                     self.drain();
                 }
                 Event::Message(message) => self.message(message),
+                Event::Notice(notice) => self.noticed(notice),
             }
         }
         bytes.clear();
@@ -80,8 +81,10 @@ impl Core {
 
     /// The reply of the slot that is due; `whole` is the same bytes, to be passed on uncopied.
     fn due(&mut self, reply: &[u8], whole: Option<Bytes>) {
+        let seq = self.slots.first_seq();
         let Some(slot) = self.slots.pop() else { return };
         self.finish(slot, reply, whole);
+        self.tell_behind(seq);
         self.drain();
     }
 
@@ -96,6 +99,7 @@ impl Core {
                 },
                 _ => return,
             }
+            let seq = self.slots.first_seq();
             let Some(mut slot) = self.slots.pop() else { return };
             match std::mem::replace(&mut slot.owed, Owed::Local(0)) {
                 Owed::Local(len) => {
@@ -109,6 +113,7 @@ impl Core {
                 Owed::Lost(loss) => self.finish_lost(&slot, loss),
                 _ => {}
             }
+            self.tell_behind(seq);
         }
         // `split_to` leaves the spent part in place; an emptied buffer is started anew.
         if self.local.is_empty() {

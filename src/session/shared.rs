@@ -14,7 +14,7 @@ use crate::memory::Engine;
 use crate::near::{Policy, Rules};
 use crate::settings::Settings;
 use crate::stats::Stats;
-use crate::upstream::{Hub, Node, Pool};
+use crate::upstream::{Audience, Broadcast, Hub, Node, Pool};
 
 /// Handed to every session by the server.
 pub struct Shared {
@@ -39,6 +39,8 @@ pub struct Shared {
     pub memory: Option<Arc<Engine>>,
     /// Who monitors.
     pub monitors: Monitors,
+    /// The clients that track.
+    pub audience: Arc<Audience>,
     /// The subscriptions, when there is no Redis.
     pub bus: Bus,
     /// Bytes held by the buffers of all clients.
@@ -70,6 +72,8 @@ pub struct Upstream {
     pub pool: Arc<Pool>,
     /// Subscriptions.
     pub hub: Arc<Hub>,
+    /// What is told to clients that track by prefix.
+    pub broadcast: Arc<Broadcast>,
     /// The database in which every client begins.
     pub first_db: u32,
     /// Keys whose reads do not belong on the lane.

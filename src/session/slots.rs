@@ -63,6 +63,8 @@ pub struct Parked {
     pub args: ArgVec,
     /// In which database.
     pub db: u32,
+    /// Its client tracks what it reads.
+    pub tracked: bool,
 }
 
 /// All replies owed to one client.

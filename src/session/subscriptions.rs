@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Waits for something that the hub nudges us for; false if it takes too long.
-    async fn until(&mut self, mut done: impl FnMut(&Session) -> bool) -> Result<bool, End> {
+    pub(super) async fn until(&mut self, mut done: impl FnMut(&Session) -> bool) -> Result<bool, End> {
         let upstream = self.core.settings.upstream.as_ref();
         let patience = upstream.map(|up| up.down_after + up.connect_timeout).unwrap_or_default();
         let inbox = Arc::clone(&self.core.client.inbox);

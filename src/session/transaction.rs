@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::slots::Owed;
 use crate::resp::{ArgVec, Args, Shape};
-use crate::upstream::Change;
+use crate::upstream::{Change, Tracked};
 
 /// Commands that one MULTI may queue: far above any sensible use, low enough that a client cannot
 /// collect memory for ever without sending EXEC.
@@ -31,6 +31,8 @@ pub struct Transaction {
     pub writes: bool,
     /// What they change.
     pub change: Change,
+    /// What they mean to a client that tracks.
+    pub tracked: Option<Box<Tracked>>,
     /// The queued commands when they run in memory here.
     pub commands: Vec<ArgVec>,
     /// Bytes of arguments kept beside `bytes`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::audience::Tracked;
 use super::effect::{Effect, Owner};
 use super::inbox::{Event, Inbox, Loss};
 use super::vigil::Question;
@@ -36,7 +37,7 @@ pub enum Retry {
 }
 
 /// One request on the lane and what is owed for it. On the wire it is
-/// `[SELECT n] [CLIENT CACHING YES] request [PTTL key …]` or `[SELECT n] request [PING]`.
+/// `[SELECT n] [CLIENT CACHING YES] request`, and behind it `[PTTL key …]` or `[PING]`.
 pub struct Pending {
     /// Who gets the reply.
     pub to: To,
@@ -48,7 +49,8 @@ pub struct Pending {
     pub len: u32,
     /// Bytes of the SELECT that was put before it; its `+OK` is one of `swallow`.
     pub prefix: u8,
-    /// Bytes of `CLIENT CACHING YES` before the request; its reply is one of `swallow`.
+    /// Bytes of `CLIENT CACHING YES` before the request; its reply is one of `swallow`, the first that is
+    /// not SELECT's.
     pub head: u8,
     /// Bytes behind the request that are ours: PTTLs, or a PING.
     pub tail: u32,
@@ -65,6 +67,8 @@ pub struct Pending {
     pub moves_db: bool,
     /// What it means for L1.
     pub effect: Effect,
+    /// What it means to a client that tracks.
+    pub tracked: Option<Box<Tracked>>,
 }
 
 /// Requests of one session, collected and then appended at once.
@@ -77,9 +81,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds one request; `raw` is its bytes.
+    /// Adds one request; `raw` is its bytes. Redis is made to register its keys if a client that tracks
+    /// takes their values.
     pub fn push(&mut self, raw: &[u8], pending: Pending) {
-        self.frame(b"", raw, pending, |_| 0);
+        self.frame(head(&pending), raw, pending, |_| 0);
     }
 
     /// Adds a fetch: `raw` reads `keys`, whose times to live are asked for behind it. An upstream that can
@@ -91,13 +96,13 @@ impl Batch {
         tracked: bool,
         pending: Pending,
     ) {
-        let head = if tracked { CACHING } else { b"" };
+        let head = if tracked || pending.tracked.is_some() { CACHING } else { b"" };
         self.frame(head, raw, pending, |bytes| keys.map(|key| pttl(bytes, key)).count());
     }
 
     /// Adds a request whose reply is withheld until a PING behind it has been answered.
     pub fn withheld(&mut self, raw: &[u8], pending: Pending) {
-        self.frame(b"", raw, pending, |bytes| {
+        self.frame(head(&pending), raw, pending, |bytes| {
             bytes.extend_from_slice(PING);
             1
         });
@@ -160,6 +165,13 @@ impl Batch {
 pub const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const CACHING: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nCACHING\r\n$3\r\nYES\r\n";
 
+fn head(pending: &Pending) -> &'static [u8] {
+    match &pending.tracked {
+        Some(tracked) if !tracked.reads.args().is_empty() => CACHING,
+        _ => b"",
+    }
+}
+
 fn pttl(bytes: &mut BytesMut, key: &[u8]) {
     bytes.extend_from_slice(b"*2\r\n$4\r\nPTTL\r\n$");
     bytes.extend_from_slice(itoa::Buffer::new().format(key.len()).as_bytes());
@@ -185,6 +197,7 @@ impl Pending {
             retry: Retry::Never,
             moves_db: false,
             effect: Effect::None,
+            tracked: None,
         }
     }
 

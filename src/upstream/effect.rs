@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use super::audience::{Audience, Tracked};
 use super::inbox::{Event, Inbox, Loss};
 use crate::command;
 use crate::near::{Absence, FlightRef, LaneId, Near, Phase, Verdict, WriteRef};
@@ -23,6 +24,8 @@ pub struct Owner {
     pub l1: Arc<L1>,
     /// The lane, as the near cache knows it.
     pub lane: LaneId,
+    /// The clients that track, whom its pushes are passed on to.
+    pub audience: Arc<Audience>,
 }
 
 /// A session's slot that waits for the reply to another client's fetch.
@@ -32,6 +35,8 @@ pub struct Waiter {
     pub inbox: Arc<Inbox>,
     /// Its slot.
     pub seq: u64,
+    /// Its client tracks what it reads.
+    pub tracked: Option<Box<Tracked>>,
 }
 
 /// What a request means for L1.
@@ -115,6 +120,10 @@ impl Change {
         self.first.into_iter().chain(self.more.iter().copied())
     }
 
+    fn concerns(&self, audience: &Audience) -> bool {
+        self.keyspace || self.writes().any(|write| audience.table.concerns(write))
+    }
+
     /// Adds what another request changes.
     pub fn join(&mut self, other: &Change) {
         other.writes().for_each(|write| self.add(write));
@@ -196,6 +205,20 @@ impl Effect {
     /// True for tracked fetches.
     pub fn is_fetch(&self) -> bool {
         matches!(self, Effect::Fetch(..) | Effect::FetchEach(_))
+    }
+
+    /// True if it changes something.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Effect::Write(_) | Effect::Change(_))
+    }
+
+    /// True if a client that tracks may have to be told of it. Asked when L1 has dropped what it changes.
+    pub fn concerns(&self, audience: &Audience) -> bool {
+        match self {
+            Effect::Write(write) => audience.table.concerns(*write),
+            Effect::Change(change) => change.concerns(audience),
+            _ => false,
+        }
     }
 
     /// The fetch's read is at this place of the lane.

@@ -14,15 +14,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::batch::Batch;
+use super::fence::Fence;
 use super::handshake::greet;
-use super::inbox::{Delivered, Event, Inbox};
-use super::lane::Lane;
+use super::inbox::Inbox;
 use super::node::{Node, OpenError};
-use super::queue::Refused;
 use super::topics::{Ask, Family, Topic, Topics};
 use super::wire::{Wire, WireError, encode};
-use crate::clock::{Clock, Nanos};
+use crate::clock::Clock;
 use crate::resp::{Cursor, Kind, Proto, frame_len};
 use crate::stats::Stats;
 
@@ -182,14 +180,13 @@ fn is_worth_saying(failures: u32) -> bool {
 struct Feed<'a> {
     hub: &'a Hub,
     wire: Wire,
-    /// Where the lane answers our fences.
-    inbox: Arc<Inbox>,
-    fences: u64,
+    /// Messages wait for it.
+    fence: Fence,
 }
 
 impl<'a> Feed<'a> {
     fn new(hub: &'a Hub, wire: Wire) -> Self {
-        Feed { hub, wire, inbox: Inbox::new(), fences: 0 }
+        Feed { hub, wire, fence: Fence::default() }
     }
 
     async fn serve(mut self) -> WireError {
@@ -268,7 +265,7 @@ impl<'a> Feed<'a> {
         }
         if messages > 0 {
             self.hub.stats.pubsub.messages.add(messages);
-            self.fence().await;
+            self.fence.pass(&self.hub.node, self.hub.clock).await;
         }
         for (sorted, frame) in frames {
             match sorted {
@@ -289,41 +286,6 @@ impl<'a> Feed<'a> {
             (Some(expected), answer) if expected == answer => topics.answer(None),
             _ => {}
         });
-    }
-
-    /// Waits until everything that the upstream had executed before now has been applied to L1. A
-    /// lane that is away cannot be fenced; L1 is frozen then.
-    async fn fence(&mut self) {
-        if !self.hub.node.lane.l1().rules().fences {
-            return;
-        }
-        self.fences += 1;
-        if !fence_appended(&self.hub.node.lane, &self.inbox, self.fences, self.hub.clock.now()).await {
-            return;
-        }
-        let mut delivered = Delivered::default();
-        loop {
-            std::future::poll_fn(|cx| self.inbox.poll_ready(cx)).await;
-            self.inbox.take(&mut delivered);
-            let fenced = |event: &Event| matches!(event, Event::Fenced { seq } if *seq == self.fences);
-            if delivered.events.iter().any(fenced) {
-                return;
-            }
-        }
-    }
-}
-
-/// Appends a fence to the lane; false if the lane is down. A full lane is no reason to let a message outrun
-/// its invalidation: there will be room, or the lane will be down.
-async fn fence_appended(lane: &Lane, inbox: &Arc<Inbox>, number: u64, now: Nanos) -> bool {
-    let mut batch = Batch::default();
-    batch.fence(inbox, number, now);
-    loop {
-        match lane.append(&mut batch, inbox) {
-            Ok(_) => return true,
-            Err(Refused::Down) => return false,
-            Err(Refused::Full) => std::future::poll_fn(|cx| inbox.poll_nudge(cx)).await,
-        }
     }
 }
 

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::{RETRY_EVERY, fence_appended, is_worth_saying};
+use super::{RETRY_EVERY, is_worth_saying};
 use crate::clock::Clock;
+use crate::near::tracking::{MAX_KEYS, Tracking};
 use crate::near::{Config, LaneId};
+use crate::upstream::audience::Audience;
 use crate::upstream::batch::{Batch, Pending, To};
+use crate::upstream::fence::appended;
 use crate::upstream::inbox::{Delivered, Event, Inbox};
 use crate::upstream::lane::Lane;
 use crate::upstream::queue::MAX_UNSENT;
 use crate::upstream::{L1, Refused};
 
 fn lane() -> Arc<Lane> {
-    Lane::new(Clock::start(), Arc::new(L1::new(Config::default())), LaneId(0))
+    let audience = Arc::new(Audience::new(Tracking::new(MAX_KEYS, ahash::RandomState::new())));
+    Lane::new(Clock::start(), Arc::new(L1::new(Config::default())), audience, LaneId(0))
 }
 
 fn fenced(inbox: &Inbox) -> Vec<u64> {
@@ -33,7 +37,7 @@ fn a_fence_waits_while_the_lane_is_full_and_not_when_it_is_down() {
     assert_eq!(lane.append(&mut batch, &other), Err(Refused::Full));
 
     let mut cx = Context::from_waker(Waker::noop());
-    let mut waits = Box::pin(fence_appended(&lane, &inbox, 1, 0));
+    let mut waits = Box::pin(appended(&lane, &inbox, 1, 0));
     assert!(waits.as_mut().poll(&mut cx).is_pending(), "it must not be skipped");
     assert!(waits.as_mut().poll(&mut cx).is_pending(), "nothing has changed");
     lane.queue.lock().down(1, &lane.owner);
@@ -45,8 +49,8 @@ fn a_fence_waits_while_the_lane_is_full_and_not_when_it_is_down() {
 fn a_fence_on_a_lane_that_goes_down_is_complete() {
     let (lane, inbox) = (lane(), Inbox::new());
     let mut cx = Context::from_waker(Waker::noop());
-    let mut appended = Box::pin(fence_appended(&lane, &inbox, 7, 0));
-    assert_eq!(appended.as_mut().poll(&mut cx), std::task::Poll::Ready(true));
+    let mut appending = Box::pin(appended(&lane, &inbox, 7, 0));
+    assert_eq!(appending.as_mut().poll(&mut cx), std::task::Poll::Ready(true));
     assert!(fenced(&inbox).is_empty());
     lane.queue.lock().down(1, &lane.owner);
     assert_eq!(fenced(&inbox), [7]);

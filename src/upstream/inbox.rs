@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
+use super::audience::Notice;
+
 /// Replies above this are handed over as they are instead of being copied into the shared buffer:
 /// beyond a few kilobytes the copy costs more than the allocation it saves.
 pub const LARGE_REPLY: usize = 16 * 1024;
@@ -31,6 +33,8 @@ struct State {
     closed: Option<Close>,
     /// The session knows it.
     told: bool,
+    /// The session is over.
+    left: bool,
     /// Set when something other than an event wants the session to look around.
     nudged: bool,
     waker: Option<Waker>,
@@ -80,6 +84,8 @@ pub enum Event {
     },
     /// A message to the client outside the order of replies, in RESP3 form (`>3 message …`).
     Message(Bytes),
+    /// An invalidation for the client's own cache, or another's.
+    Notice(Notice),
 }
 
 /// Why a command gets no reply from the upstream. The distinction is the client's safety: only what
@@ -154,20 +160,30 @@ impl Inbox {
         self.state.lock().event(event)
     }
 
-    /// Adds a message and wakes the session. A session that has more than `limit` bytes of messages
-    /// waiting is told to close instead: a slow subscriber must not grow our memory.
+    /// Adds a message and wakes the session; false if that is over. A session that has more than `limit`
+    /// bytes of messages waiting is told to close instead: a slow subscriber must not grow our memory.
     pub fn message(&self, message: Bytes, limit: usize) -> bool {
+        let len = message.len();
+        self.unasked(Event::Message(message), len, limit)
+    }
+
+    /// The same for a notice of about `len` bytes.
+    pub fn notice(&self, notice: Notice, len: usize, limit: usize) -> bool {
+        self.unasked(Event::Notice(notice), len, limit)
+    }
+
+    fn unasked(&self, event: Event, len: usize, limit: usize) -> bool {
         let waker = {
             let mut state = self.state.lock();
-            if state.closed.is_some() {
+            if state.closed.is_some() || state.left {
                 return false;
             }
-            state.delivered.message_bytes += message.len();
+            state.delivered.message_bytes += len;
             if state.delivered.message_bytes > limit {
                 state.delivered = Delivered::default();
                 state.closed = Some(Close::SlowSubscriber);
             } else {
-                state.delivered.events.push(Event::Message(message));
+                state.delivered.events.push(event);
             }
             state.waker.take()
         };
@@ -182,6 +198,11 @@ impl Inbox {
         let mut state = self.state.lock();
         state.closed.get_or_insert(why);
         state.wake();
+    }
+
+    /// The session is over: nobody will take anything any more.
+    pub fn leave(&self) {
+        self.state.lock().left = true;
     }
 
     /// Asks the session to look around: something it waits for may have changed.

@@ -25,6 +25,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
+use super::audience::{Audience, Tracked};
 use super::batch::{Batch, Pending};
 use super::effect::{Check, L1, Owner};
 use super::inbox::Inbox;
@@ -51,13 +52,19 @@ pub struct Lane {
 
 impl Lane {
     /// A lane that is not connected yet.
-    pub fn new(clock: Clock, l1: Arc<L1>, lane: LaneId) -> Arc<Self> {
-        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock, owner: Owner { l1, lane } })
+    pub fn new(clock: Clock, l1: Arc<L1>, audience: Arc<Audience>, lane: LaneId) -> Arc<Self> {
+        let owner = Owner { l1, lane, audience };
+        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock, owner })
     }
 
     /// The near cache that this lane fills.
     pub fn l1(&self) -> &L1 {
         &self.owner.l1
+    }
+
+    /// The clients that track, whom its pushes are passed on to.
+    pub fn audience(&self) -> &Arc<Audience> {
+        &self.owner.audience
     }
 
     /// What the near cache knows this lane by.
@@ -179,6 +186,10 @@ pub struct Connection<'a, E> {
     seen: u32,
     /// Its own reply, withheld until those behind it have come.
     held: Option<Bytes>,
+    /// Redis has not registered the keys that it reads.
+    unregistered: bool,
+    /// The write whose reply came directly before, if its client does not want to hear of it.
+    own: Option<Box<Tracked>>,
 
     /// Sessions that got something in this round.
     touched: Vec<Arc<Inbox>>,
@@ -216,6 +227,8 @@ impl<'a, E: Events> Connection<'a, E> {
             pending: VecDeque::new(),
             seen: 0,
             held: None,
+            unregistered: false,
+            own: None,
             touched: Vec::new(),
             timer: Box::pin(tokio::time::sleep(patience.ping_every)),
             heard,

@@ -1,7 +1,10 @@
 //! Everything towards Redis: the lane, the connections of single clients, subscriptions.
 
+mod audience;
 mod batch;
+mod broadcast;
 mod effect;
+mod fence;
 mod handshake;
 mod hub;
 mod inbox;
@@ -13,7 +16,9 @@ mod topics;
 mod vigil;
 mod wire;
 
+pub use audience::{Audience, Listener, Notice, Proof, Tracked, Withheld, array};
 pub use batch::{Batch, PING, Pending, Retry, To};
+pub use broadcast::Broadcast;
 pub use effect::{Change, Check, Effect, Judge, L1, Waiter};
 pub use handshake::{Credentials, Welcome};
 pub use hub::{Hub, MAX_WAITING};

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::audience::Audience;
 use super::batch::Batch;
 use super::effect::{Check, L1};
 use super::handshake::{Credentials, Welcome, open_lane};
@@ -82,10 +83,16 @@ pub enum OpenError {
 
 impl Node {
     /// A node whose lane is not connected yet.
-    pub fn new(target: Target, l1: Arc<L1>, stats: Arc<Stats>, clock: Clock) -> Arc<Self> {
+    pub fn new(
+        target: Target,
+        l1: Arc<L1>,
+        audience: Arc<Audience>,
+        stats: Arc<Stats>,
+        clock: Clock,
+    ) -> Arc<Self> {
         Arc::new(Node {
             target: ArcSwap::from_pointee(target),
-            lane: Lane::new(clock, l1, LaneId(0)),
+            lane: Lane::new(clock, l1, audience, LaneId(0)),
             welcome: ArcSwap::from_pointee(Welcome::default()),
             vigil: Vigil::default(),
             zombies: Mutex::new(Vec::new()),
@@ -153,10 +160,13 @@ impl Node {
             // In this order: what is appended from now on belongs to the new epoch.
             l1.open(lane, tracking);
             l1.confirmed(lane, asked_at);
+            self.lane.audience().flush(false);
             let waker = self.lane.queue.lock().connected(dbs, self.clock.now(), &self.lane.owner);
             drop(waker);
             let error = connection.serve().await;
             l1.freeze(lane);
+            // Nobody will announce what changes from now on.
+            self.lane.audience().flush(false);
             warn!(address = %target.address, %error, "upstream connection lost");
             self.stats.lane.connected.dec();
             self.stats.lane.disconnects.inc();
@@ -250,6 +260,7 @@ impl Events for Applied<'_> {
     fn told(&mut self, question: Question, reply: &[u8]) {
         if self.node.vigil.told(question, reply) {
             self.node.lane.l1().bump_epoch(self.node.lane.id());
+            self.node.lane.audience().flush(false);
         }
     }
 

@@ -10,6 +10,7 @@ use std::task::Waker;
 
 use bytes::BytesMut;
 
+use super::audience::Tracked;
 use super::batch::{Batch, PING, Pending, Retry, To};
 use super::effect::{L1, Owner};
 use super::inbox::{Inbox, Loss};
@@ -278,8 +279,9 @@ impl Queue {
         repeated
     }
 
-    /// Queues a request anew, with a prefix of its own if it needs one. A fetch becomes a plain read:
-    /// its epoch is over. Those who joined it get reads of their own.
+    /// Queues a request anew, with a prefix of its own if it needs one. A fetch stores nothing any more:
+    /// its epoch is over. Those who joined it get reads of their own, which Redis registers for those who
+    /// track.
     fn put(&mut self, mut pending: Pending, raw: &[u8], owner: &Owner) {
         if pending.prefix > 0 {
             pending.prefix = 0;
@@ -288,18 +290,26 @@ impl Queue {
         if !pending.effect.is_fetch() {
             return self.put_plain(pending, raw);
         }
-        let raw = &raw[pending.head as usize..raw.len() - pending.tail as usize];
+        let raw = &raw[..raw.len() - pending.tail as usize];
         let joiners = std::mem::take(&mut pending.effect).lost(&owner.l1, owner.lane);
-        let read = |to, seq| Pending {
-            len: raw.len() as u32,
+        let head = pending.head;
+        let read = |to, seq, tracked: Option<Box<Tracked>>| Pending {
+            head: if tracked.is_some() { head } else { 0 },
+            swallow: u32::from(tracked.is_some() && head > 0),
             db: pending.db,
             retry: pending.retry,
+            tracked,
             ..Pending::new(to, seq, pending.at)
         };
-        let joined: Vec<_> =
-            joiners.into_iter().map(|waiter| read(To::Session(waiter.inbox), waiter.seq)).collect();
-        let first = read(pending.to.clone(), pending.seq);
-        std::iter::once(first).chain(joined).for_each(|pending| self.put_plain(pending, raw));
+        let joined: Vec<_> = joiners
+            .into_iter()
+            .map(|waiter| read(To::Session(waiter.inbox), waiter.seq, waiter.tracked))
+            .collect();
+        let first = read(pending.to.clone(), pending.seq, pending.tracked.clone());
+        for read in std::iter::once(first).chain(joined) {
+            let raw = &raw[(head - read.head) as usize..];
+            self.put_plain(Pending { len: raw.len() as u32, ..read }, raw);
+        }
     }
 
     fn put_plain(&mut self, mut pending: Pending, raw: &[u8]) {

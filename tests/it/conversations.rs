@@ -127,14 +127,6 @@ fn client_tracking() {
             ],
         )
     });
-    // Never accepted and ignored: a client that believes itself tracked would read stale values for ever.
-    let redis = crate::support::redis::RedisServer::start(&[]);
-    let proxy = crate::support::proxy::Proxy::start(redis.addr(), &[]);
-    let reply = proxy.client().call(&["CLIENT", "TRACKING", "ON"]).unwrap();
-    assert!(
-        reply.is_error() && reply.text().unwrap().starts_with(b"ERR nearcache: CLIENT TRACKING"),
-        "{reply:?}"
-    );
 }
 
 #[test]

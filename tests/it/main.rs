@@ -21,3 +21,5 @@ mod transactions;
 mod transports;
 mod wire;
 mod pubsub;
+mod tracking;
+mod tracking_load;

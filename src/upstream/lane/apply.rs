@@ -7,8 +7,9 @@ use bytes::{Buf, Bytes};
 use super::{Connection, Events, LaneError};
 use crate::clock::Nanos;
 use crate::resp::{Cursor, Kind, Scan, frame_len};
+use crate::upstream::audience::{Withheld, array};
 use crate::upstream::batch::{Pending, To};
-use crate::upstream::effect::Effect;
+use crate::upstream::effect::{Effect, Owner, Waiter};
 use crate::upstream::inbox::{Event, Inbox, LARGE_REPLY};
 
 impl<E: Events> Connection<'_, E> {
@@ -73,7 +74,7 @@ impl<E: Events> Connection<'_, E> {
     fn push(&mut self, start: &mut usize) -> Result<bool, LaneError> {
         let begin = *start + self.scanned;
         let Some(len) = frame_len(&self.read[begin..])? else { return Ok(false) };
-        self.invalidate(&self.read[begin..begin + len]);
+        self.invalidate(begin, begin + len);
         self.events.pushed();
         // Move the part of the reply before it up to it.
         self.read.copy_within(*start..begin, *start + len);
@@ -81,9 +82,12 @@ impl<E: Events> Connection<'_, E> {
         Ok(true)
     }
 
-    /// `>2 invalidate [key …]`, or `>2 invalidate _`: everything.
-    fn invalidate(&self, push: &[u8]) {
-        let l1 = &self.lane.owner.l1;
+    /// `>2 invalidate [key …]`, or `>2 invalidate _`: everything. A client that tracks is told once L1 has
+    /// dropped the key: it reads it anew as soon as it hears of it.
+    fn invalidate(&mut self, begin: usize, end: usize) {
+        let push = &self.read[begin..end];
+        let Owner { l1, lane, audience } = &self.lane.owner;
+        let withheld = self.withheld();
         let mut cursor = Cursor::new(push);
         let is_ours = matches!(cursor.read(), Some(Kind::Push(2)))
             && matches!(cursor.read(), Some(Kind::Bulk(b"invalidate")));
@@ -95,10 +99,43 @@ impl<E: Events> Connection<'_, E> {
                 for _ in 0..n {
                     if let Some(Kind::Bulk(key)) = cursor.read() {
                         l1.pushed(key);
+                        if audience.table.is_active() {
+                            self.tell(key, withheld.as_ref());
+                        }
                     }
                 }
             }
-            _ => l1.bump_epoch(self.lane.owner.lane),
+            _ => {
+                l1.bump_epoch(*lane);
+                if audience.table.is_active() {
+                    let clients = audience.table.flushed(false);
+                    audience.tell(&clients, &None, withheld.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Tells those who have taken the value of a key.
+    fn tell(&self, key: &[u8], withheld: Option<&Withheld>) {
+        let audience = &self.lane.owner.audience;
+        let own = self.own.as_ref().filter(|own| own.writes(key));
+        let clients = audience.table.changed(key, own.map(|own| own.client));
+        if let Some(own) = own.filter(|own| own.reads(key)) {
+            // It may have taken the new value in the same block, and Redis has registered that.
+            audience.made_room(audience.table.register(own.client, key));
+        }
+        if !clients.is_empty() {
+            audience.tell(&clients, &Some(array(&[key])), withheld);
+        }
+    }
+
+    /// Whose reply is being withheld: what it is told comes behind that.
+    fn withheld(&self) -> Option<Withheld> {
+        self.held.as_ref()?;
+        let front = self.pending.front()?;
+        match &front.to {
+            To::Session(inbox) => Some(Withheld { inbox: Arc::clone(inbox), seq: front.seq }),
+            _ => None,
         }
     }
 
@@ -112,8 +149,10 @@ impl<E: Events> Connection<'_, E> {
         }
         let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
         let seen = self.seen;
+        // A push that comes from now on is not caused by what was answered before.
+        self.own = None;
         if seen < front.swallow {
-            self.before(&front, &self.read[*start..end])?;
+            self.before(&front, *start, end)?;
             *start = end;
         } else if seen == front.swallow {
             *start = self.own_reply(&front, *start, end)?;
@@ -135,13 +174,17 @@ impl<E: Events> Connection<'_, E> {
     }
 
     /// A reply to something of ours before the request: SELECT, MULTI, CLIENT CACHING YES.
-    fn before(&self, front: &Pending, reply: &[u8]) -> Result<(), LaneError> {
+    fn before(&mut self, front: &Pending, start: usize, end: usize) -> Result<(), LaneError> {
+        let reply = &self.read[start..end];
         let ok = reply == b"+OK\r\n";
         if front.prefix > 0 && self.seen == 0 && !ok {
             return Err(LaneError::Select(String::from_utf8_lossy(reply).into_owned()));
         }
-        if front.head > 0 && self.seen + 1 == front.swallow && !ok {
-            front.effect.spoil(&self.lane.owner.l1);
+        if front.head > 0 && self.seen == u32::from(front.prefix > 0) {
+            self.unregistered = !ok;
+            if !ok {
+                front.effect.spoil(&self.lane.owner.l1);
+            }
         }
         Ok(())
     }
@@ -168,8 +211,18 @@ impl<E: Events> Connection<'_, E> {
         if let Effect::Check(check) = &front.effect {
             self.events.checked(check, reply);
         }
+        for tracked in front.tracked.iter().chain(joined.iter().filter_map(|waiter| waiter.tracked.as_ref()))
+        {
+            self.lane.owner.audience.take(tracked.client, &tracked.reads);
+        }
+        self.own = front.tracked.as_ref().filter(|tracked| tracked.changed(reply)).cloned();
+        let unregistered = front.head > 0 && std::mem::take(&mut self.unregistered);
         if withheld {
             self.held = Some(large.unwrap_or_else(|| Bytes::copy_from_slice(&self.read[start..end])));
+            if unregistered && let To::Session(inbox) = &front.to {
+                let withheld = Withheld { inbox: Arc::clone(inbox), seq: front.seq };
+                self.tell_unregistered(front, &joined, Some(&withheld));
+            }
             return Ok(next);
         }
         for waiter in &joined {
@@ -183,7 +236,17 @@ impl<E: Events> Connection<'_, E> {
             Some(large) => self.hand_over(front, large),
             None => self.deliver(front, start, end),
         }
+        if unregistered {
+            self.tell_unregistered(front, &joined, None);
+        }
         Ok(next)
+    }
+
+    /// Redis will not announce what these read: their clients must not keep it.
+    fn tell_unregistered(&self, front: &Pending, joined: &[Waiter], withheld: Option<&Withheld>) {
+        let audience = &self.lane.owner.audience;
+        let joined = joined.iter().filter_map(|waiter| waiter.tracked.as_ref());
+        front.tracked.iter().chain(joined).for_each(|tracked| audience.untrackable(tracked, withheld));
     }
 
     /// A reply to something of ours behind the request: a fetch's PTTL, or the PING that a reply waits for.
