@@ -313,7 +313,7 @@ impl Core {
             Ok(()) if off => return self.error_free(command),
             Ok(()) if !on => b"ERR syntax error",
             Ok(()) => {
-                b"ERR nearcache: CLIENT TRACKING is not supported; without it every read is answered by Redis"
+                b"ERR nearcache: CLIENT TRACKING is not supported; what is cached here is kept current without it"
             }
         };
         self.error(command.id, error)
