@@ -170,6 +170,11 @@ impl Check {
     /// How many kept replies agree with the upstream's, and how many do not; those that are not kept any
     /// more are neither. To be called at the reply's place in the stream.
     pub fn judge(&self, l1: &L1, reply: &[u8], now: u64) -> (u64, u64) {
+        // NOPERM, LOADING, BUSY and their like say nothing of the data; of those that do only this is about
+        // what a key holds.
+        if reply.first() == Some(&b'-') && !reply.starts_with(b"-WRONGTYPE") {
+            return (0, 0);
+        }
         let args = self.args.args();
         let key =
             |key, rest| EntryKey { identity: self.identity, db: self.db, command: self.command, key, rest };

@@ -76,7 +76,7 @@ impl Lane {
     /// request in the lane's order.
     pub fn append(&self, batch: &mut Batch, inbox: &Arc<Inbox>) -> Result<u64, Refused> {
         let mut queue = self.queue.lock();
-        let waker = queue.append(batch, inbox, &self.owner.l1)?;
+        let waker = queue.append(batch, inbox, &self.owner)?;
         let place = queue.last_place();
         drop(queue);
         if let Some(waker) = waker {

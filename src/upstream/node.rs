@@ -148,6 +148,9 @@ impl Node {
             info!(address = %target.address, version = welcome.version, tracking = welcome.tracking, "upstream connected");
             let (id, tracking, since) = (welcome.client_id, welcome.tracking, Instant::now());
             let dbs = welcome.dbs.clone();
+            for db in self.lane.queue.lock().dbs().into_iter().filter(|db| !dbs.contains(db)) {
+                warn!(address = %target.address, db, "upstream lacks a database that clients use");
+            }
             self.vigil.begin(&welcome);
             self.welcome.store(Arc::new(welcome));
             let patience = Patience { reply_timeout: target.reply_timeout, ping_every: target.ping_every };

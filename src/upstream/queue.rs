@@ -12,7 +12,7 @@ use bytes::BytesMut;
 
 use super::audience::Tracked;
 use super::batch::{Batch, PING, Pending, Retry, To};
-use super::effect::{L1, Owner};
+use super::effect::Owner;
 use super::inbox::{Inbox, Loss};
 use super::vigil::Question;
 use crate::clock::Nanos;
@@ -57,6 +57,9 @@ pub struct Queue {
     /// Databases whose SELECT was answered with +OK on this connection. Only these may be used: a
     /// pipelined `SELECT 99; SET k v` would write into the database selected before.
     valid_dbs: BTreeSet<u32>,
+    /// Databases that clients are in, or begin in: each connection is asked for all of them. One that is
+    /// not there may be back on the next.
+    wanted_dbs: BTreeSet<u32>,
     /// The lane's task, when it sleeps.
     waker: Option<Waker>,
     /// Sessions that found the queue full.
@@ -75,6 +78,7 @@ impl Queue {
             pending: VecDeque::new(),
             db: None,
             valid_dbs: BTreeSet::from([0]),
+            wanted_dbs: BTreeSet::from([0]),
             waker: None,
             waiting: Vec::new(),
             places: 0,
@@ -96,13 +100,14 @@ impl Queue {
         self.valid_dbs.contains(&db)
     }
 
-    /// Appends a batch, which is then empty, or says why not and leaves it as it was. A waker that
-    /// is handed out must be woken once the lock is released.
+    /// Appends a batch, which is then empty, or says why not and leaves it as it was. Requests for a
+    /// database that this connection does not have fail alone. A waker that is handed out must be woken
+    /// once the lock is released.
     pub fn append(
         &mut self,
         batch: &mut Batch,
         inbox: &Arc<Inbox>,
-        l1: &L1,
+        owner: &Owner,
     ) -> Result<Option<Waker>, Refused> {
         if self.status == Status::Down {
             return Err(Refused::Down);
@@ -117,6 +122,12 @@ impl Queue {
             if self.db != Some(pending.db) {
                 self.unsent.extend_from_slice(&batch.bytes[copied..start]);
                 copied = start;
+                if self.lacks(&pending) {
+                    start += pending.len as usize;
+                    copied = start;
+                    pending.lose(Loss::NoSuchDatabase, owner);
+                    continue;
+                }
                 self.select(&mut pending);
             }
             start += pending.len as usize;
@@ -125,7 +136,7 @@ impl Queue {
             }
             self.places += 1;
             // Under the queue's lock: the reply cannot be applied before this.
-            pending.effect.appended(l1, pending.at, self.places);
+            pending.effect.appended(&owner.l1, pending.at, self.places);
             self.pending.push_back(pending);
         }
         self.unsent.extend_from_slice(&batch.bytes[copied..]);
@@ -133,12 +144,15 @@ impl Queue {
         Ok(self.waker.take())
     }
 
-    /// Puts a SELECT before `pending`. A validating SELECT itself needs none: it is sent from
-    /// whatever database the lane is in.
+    /// True if `pending` needs a database that this connection does not have: the client's was there on
+    /// the last one. While there is no connection, the next one says.
+    fn lacks(&self, pending: &Pending) -> bool {
+        self.status == Status::Up && !anywhere(&pending.to) && !self.valid_dbs.contains(&pending.db)
+    }
+
+    /// Puts a SELECT before `pending`, if it needs one.
     fn select(&mut self, pending: &mut Pending) {
-        let anywhere = matches!(pending.to, To::SelectedBy(..) | To::Fence(_) | To::Nobody);
-        let touches = matches!(pending.to, To::Vigil(Question::Nothing));
-        if anywhere || (matches!(pending.to, To::Vigil(_)) && !touches) {
+        if anywhere(&pending.to) {
             return;
         }
         let before = self.unsent.len();
@@ -188,6 +202,7 @@ impl Queue {
     /// A SELECT of this database has been answered with +OK.
     pub fn db_exists(&mut self, db: u32) {
         self.valid_dbs.insert(db);
+        self.wanted_dbs.insert(db);
     }
 
     /// The connection is gone: nothing more is sent until `connected`.
@@ -200,7 +215,7 @@ impl Queue {
 
     /// The databases to ask for on the next connection.
     pub fn dbs(&self) -> Vec<u32> {
-        self.valid_dbs.iter().copied().collect()
+        self.wanted_dbs.iter().copied().collect()
     }
 
     /// A new connection is ready. What waited for it is put in order for it: databases that it does
@@ -216,10 +231,10 @@ impl Queue {
             let end = start + pending.wire_len();
             let raw = bytes.slice(start + pending.prefix as usize..end);
             start = end;
-            if self.valid_dbs.contains(&pending.db) {
-                self.put(pending, &raw, owner);
-            } else {
+            if self.lacks(&pending) {
                 pending.lose(Loss::NoSuchDatabase, owner);
+            } else {
+                self.put(pending, &raw, owner);
             }
         }
         self.waker.take()
@@ -321,6 +336,15 @@ impl Queue {
         }
         self.unsent.extend_from_slice(raw);
         self.pending.push_back(pending);
+    }
+}
+
+/// True for what is sent from whatever database the lane is in; a validating SELECT among it.
+fn anywhere(to: &To) -> bool {
+    match to {
+        To::SelectedBy(..) | To::Fence(_) | To::Nobody => true,
+        To::Vigil(question) => !matches!(question, Question::Nothing),
+        To::Session(_) => false,
     }
 }
 

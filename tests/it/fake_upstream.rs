@@ -16,6 +16,8 @@ pub fn handshake(request: &[Vec<u8>]) -> Vec<u8> {
     }
 }
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::support::client::RawClient;
 use crate::support::fake::{Answer, FakeUpstream, Request};
 use crate::support::link::{Link, Weather};
@@ -200,4 +202,25 @@ fn a_server_that_knows_no_resp3_is_served_in_resp2() {
     assert_eq!(client.call_raw(&["BLPOP", "l", "1"]).unwrap(), b"*-1\r\n");
     assert!(client.call_raw(&["HELLO", "2"]).unwrap().starts_with(b"*14\r\n"));
     assert_eq!(proxy.info("coherence").as_deref(), Some("none"));
+}
+
+#[test]
+fn a_lane_that_is_given_up_owes_nothing() {
+    // The first SELECT 5 finds the database, the second does not.
+    let asked = AtomicUsize::new(0);
+    let fake = FakeUpstream::start(move |_, request| match request[0].as_slice() {
+        b"SELECT" if request[1] == b"5" && asked.fetch_add(1, Ordering::Relaxed) > 0 => {
+            Answer::Bytes(b"-ERR DB index is out of range\r\n".to_vec())
+        }
+        b"GET" => Answer::Bytes(b"$1\r\nv\r\n".to_vec()),
+        _ => Answer::Bytes(handshake(request)),
+    });
+    let proxy = Proxy::behind(fake.addr(), &[("upstream.reconnect_max", "50ms")]);
+    let (mut client, mut other) = (proxy.client(), proxy.client());
+    assert_eq!(client.call_raw(&["SELECT", "5"]).unwrap(), b"+OK\r\n");
+    assert_eq!(other.call_raw(&["GET", "k"]).unwrap(), b"$1\r\nv\r\n");
+    let reply = client.call_raw(&["SET", "k", "v"]).unwrap();
+    assert!(reply.starts_with(b"-UNCERTAIN "), "{}", reply.escape_ascii());
+    assert_eq!(client.call_raw(&["GET", "k"]).unwrap(), b"-ERR DB index is out of range\r\n");
+    assert_eq!(other.call_raw(&["GET", "k"]).unwrap(), b"$1\r\nv\r\n");
 }

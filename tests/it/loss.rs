@@ -276,3 +276,44 @@ fn a_stopped_proxy_closes_its_clients() {
     let error = client.read().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{error}");
 }
+
+#[test]
+fn a_database_that_is_gone_is_missed_by_its_clients_alone() {
+    const GONE: &str = "-ERR DB index is out of range\r\n";
+    let mut redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), PATIENT);
+    let (mut client, mut other) = (proxy.client(), proxy.client());
+    assert_eq!(text(&client.call_raw(&["SELECT", "9"]).unwrap()), r"+OK\r\n");
+    assert_eq!(text(&client.call_raw(&["SET", "k", "v"]).unwrap()), r"+OK\r\n");
+    redis.restart_with(&["--databases", "4"]);
+    assert_eq!(text(&other.call_raw(&["SET", "n", "1"]).unwrap()), r"+OK\r\n");
+    for command in [&["SET", "k", "v"][..], &["GET", "k"], &["EVAL", "return 1", "0"], &["BLPOP", "k", "1"]] {
+        starts(&client.call_raw(command).unwrap(), GONE);
+    }
+    let asked = [encode(&["GET", "k"]), encode(&["PING"]), encode(&["SELECT", "0"]), encode(&["KEYS", "*"])];
+    let replies = client.exchange(&asked.concat(), 4).unwrap();
+    assert_eq!(replies, [GONE.as_bytes(), b"+PONG\r\n", b"+OK\r\n", b"*1\r\n$1\r\nn\r\n"]);
+    assert_eq!(proxy.info("lane_disconnects").as_deref(), Some("1"));
+
+    let mut lost = proxy.client();
+    starts(&lost.call_raw(&["SELECT", "9"]).unwrap(), GONE);
+    starts(&lost.call_raw(&["SELECT", "3"]).unwrap(), "+OK");
+    redis.restart_with(&["--databases", "2"]);
+    starts(&other.call_raw(&["GET", "n"]).unwrap(), "$-1");
+    starts(&lost.call_raw(&["GET", "n"]).unwrap(), GONE);
+    redis.restart_with(&["--databases", "4"]);
+    starts(&other.call_raw(&["GET", "n"]).unwrap(), "$-1");
+    starts(&lost.call_raw(&["SET", "n", "3"]).unwrap(), "+OK");
+}
+
+#[test]
+fn clients_that_begin_in_a_database_that_does_not_exist_write_nowhere() {
+    let redis = RedisServer::start(&["--databases", "4"]);
+    let proxy = Proxy::behind(redis.addr(), &[("upstream.db", "99")]);
+    let mut client = proxy.client();
+    starts(&client.call_raw(&["SET", "k", "v"]).unwrap(), "-ERR DB index is out of range");
+    starts(&client.call_raw(&["GET", "k"]).unwrap(), "-ERR DB index is out of range");
+    assert_eq!(text(&client.call_raw(&["SELECT", "1"]).unwrap()), r"+OK\r\n");
+    starts(&client.call_raw(&["GET", "k"]).unwrap(), "$-1");
+    assert_eq!(text(&redis.client().call_raw(&["DBSIZE"]).unwrap()), r":0\r\n");
+}

@@ -172,6 +172,25 @@ fn a_swapdb_elsewhere_is_noticed_and_verification_would_show_it() {
 }
 
 #[test]
+fn a_refusal_is_no_verdict_on_what_is_cached() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[("cache.verify", "1")]);
+    let (mut client, mut direct) = (proxy.client(), redis.client());
+    raw(&mut client, &["SET", "k", "v"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    raw(&mut direct, &["ACL", "SETUSER", "default", "-get"]);
+    until("a refused comparison", || {
+        assert_eq!(raw(&mut client, &["GET", "k"]), r"$1\r\nv\r\n");
+        let errors = direct.call(&["INFO", "errorstats"]).unwrap();
+        let text = String::from_utf8_lossy(errors.text().unwrap_or_default()).into_owned();
+        text.contains("errorstat_NOPERM").then_some(())
+    });
+    // Its reply comes behind that of the comparison.
+    raw(&mut client, &["SET", "other", "v"]);
+    assert_eq!(number(&proxy, "l1_checked_wrong"), 0);
+}
+
+#[test]
 fn a_dry_run_serves_nothing_and_shows_what_it_would_have() {
     let redis = RedisServer::start(&[]);
     let proxy = eager(&redis, &[("cache.mode", "observe")]);

@@ -151,14 +151,13 @@ impl<E: Events> Connection<'_, E> {
         let seen = self.seen;
         // A push that comes from now on is not caused by what was answered before.
         self.own = None;
-        if seen < front.swallow {
-            self.before(&front, *start, end)?;
-            *start = end;
-        } else if seen == front.swallow {
-            *start = self.own_reply(&front, *start, end)?;
-        } else {
-            self.behind(&front, seen - front.swallow - 1, *start, end)?;
-            *start = end;
+        match self.reply_of(&front, *start, end) {
+            Ok(next) => *start = next,
+            Err(error) => {
+                // It is still owed an answer, which `give_up` sees to.
+                self.pending.push_front(front);
+                return Err(error);
+            }
         }
         if seen < front.swallow + front.trailers {
             self.seen += 1;
@@ -173,12 +172,24 @@ impl<E: Events> Connection<'_, E> {
         Ok(Some(front.at))
     }
 
+    /// One reply of those that `front` is owed. Where the next reply starts.
+    fn reply_of(&mut self, front: &Pending, start: usize, end: usize) -> Result<usize, LaneError> {
+        if self.seen == front.swallow {
+            return self.own_reply(front, start, end);
+        }
+        match self.seen.checked_sub(front.swallow + 1) {
+            None => self.before(front, start, end)?,
+            Some(index) => self.behind(front, index, start, end)?,
+        }
+        Ok(end)
+    }
+
     /// A reply to something of ours before the request: SELECT, MULTI, CLIENT CACHING YES.
     fn before(&mut self, front: &Pending, start: usize, end: usize) -> Result<(), LaneError> {
         let reply = &self.read[start..end];
         let ok = reply == b"+OK\r\n";
         if front.prefix > 0 && self.seen == 0 && !ok {
-            return Err(LaneError::Select(String::from_utf8_lossy(reply).into_owned()));
+            return Err(LaneError::Select(shown(reply)));
         }
         if front.head > 0 && self.seen == u32::from(front.prefix > 0) {
             self.unregistered = !ok;
@@ -313,5 +324,5 @@ impl<E: Events> Connection<'_, E> {
 
 /// The beginning of a reply, for an error's text.
 fn shown(reply: &[u8]) -> String {
-    String::from_utf8_lossy(&reply[..reply.len().min(80)]).into_owned()
+    String::from_utf8_lossy(&reply[..reply.len().min(80)]).trim_end().to_owned()
 }
