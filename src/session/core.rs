@@ -2,7 +2,7 @@
 //! sent for it. Everything that needs no waiting happens here.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -43,6 +43,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     /// The configuration of this batch.
     pub settings: Arc<Settings>,
+    /// Which one that is: `Shared::version`.
+    version: u64,
     /// Our entry in the list of clients.
     pub client: Arc<Client>,
     /// Counts.
@@ -87,6 +89,9 @@ pub struct Core {
     pub policy: Arc<Policy>,
     /// The command executed last.
     pub last: Option<&'static Command>,
+    /// It was a read that went straight to L1, and so does another one of the same name: only other
+    /// commands change what decides that, and what is looked at once per batch.
+    pub reads_on: bool,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -179,12 +184,14 @@ pub enum Mute {
 impl Core {
     /// A session that has just been accepted.
     pub fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        let version = shared.version.load(Acquire);
         let settings = shared.settings.load_full();
         let recorder = shared.stats.recorder();
         let db = shared.upstream.as_ref().map_or(0, |upstream| upstream.first_db);
         Core {
             authenticated: settings.server.password.is_none(),
             settings,
+            version,
             client,
             recorder,
             proto: Proto::Resp2,
@@ -205,6 +212,7 @@ impl Core {
             copied: Vec::new(),
             policy: shared.policy.load_full(),
             last: None,
+            reads_on: false,
             bypass: false,
             fenced: false,
             lane_full: false,
@@ -310,7 +318,7 @@ impl Core {
 
     /// Puts a request into the batch, behind all that the client has asked for before.
     pub fn send(&mut self, request: Request<'_>) {
-        if self.shared.rules.parked_first {
+        if self.parked > 0 && self.shared.rules.parked_first {
             self.send_parked(self.slots.next_seq());
         }
         let Request { command, served, .. } = request;
@@ -332,7 +340,7 @@ impl Core {
         (slot.owed, slot.served) = (request.owed, request.served);
         let unknown = request.change.unknown;
         let effect = match (request.effect, &self.shared.upstream) {
-            (Effect::None, Some(upstream)) => {
+            (Effect::None, Some(upstream)) if !request.change.is_nothing() => {
                 let lane = &upstream.node.lane;
                 request.change.begin(lane.l1(), lane.id())
             }
@@ -383,15 +391,15 @@ impl Core {
     /// True if another request may be executed now.
     pub fn may_execute(&self) -> bool {
         let waits = self.closing || self.lane_full || (self.barrier && !self.slots.is_empty());
-        !waits && self.slots.len() < self.window() && self.out.len() < super::MAX_UNWRITTEN
+        !waits && self.may_owe_more() && self.out.len() < super::MAX_UNWRITTEN
     }
 
-    /// How many replies may be owed: fewer, the larger the client's replies have been of late, so that one
-    /// that does not read them cannot make us hold much more than `WINDOW_BYTES`.
-    fn window(&self) -> usize {
-        let fits = WINDOW_BYTES / self.reply_size.max(1);
-        fits.clamp(MIN_WINDOW, self.settings.server.max_in_flight.max(MIN_WINDOW))
-            .min(self.settings.server.max_in_flight)
+    /// Whether one more reply may be owed: fewer, the larger the client's replies have been of late, so that
+    /// one that does not read them cannot make us hold much more than `WINDOW_BYTES`.
+    fn may_owe_more(&self) -> bool {
+        let owed = self.slots.len() + 1;
+        let fits = owed <= MIN_WINDOW || owed.saturating_mul(self.reply_size) <= WINDOW_BYTES;
+        fits && owed <= self.settings.server.max_in_flight
     }
 
     /// Learns from the size of a reply: a mean in which the last eight weigh about two thirds.
@@ -402,16 +410,17 @@ impl Core {
     /// Begins a batch: one reading of the clock and of the configuration.
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
+        self.reads_on = false;
         self.begin_feed();
         self.read_settings();
     }
 
     /// Takes over the configuration that is in force now.
     pub fn read_settings(&mut self) {
-        let settings = self.shared.settings.load();
-        if !Arc::ptr_eq(&settings, &self.settings) {
-            self.settings = Arc::clone(&settings);
-            drop(settings);
+        let version = self.shared.version.load(Acquire);
+        if version != self.version {
+            self.version = version;
+            self.settings = self.shared.settings.load_full();
             self.spaces.flush(&self.policy);
             self.policy = self.shared.policy.load_full();
         }
@@ -451,8 +460,14 @@ impl Core {
         }
     }
 
+    /// Bytes of memory that its buffers take, about.
+    pub fn held(&self) -> usize {
+        self.out.held() + self.local.capacity() + self.batch.bytes.capacity()
+    }
+
     /// Gives buffers back when nothing is going on: an idle session should cost next to nothing.
     pub fn release(&mut self) {
+        self.client.inbox.release();
         if self.slots.is_empty() {
             self.slots.release();
             self.out.release();

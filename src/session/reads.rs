@@ -68,7 +68,7 @@ impl Core {
                 self.push_slot(&asked, owed, Served::Coalesced);
             }
             Outcome::Send(effect, served) => {
-                if self.shared.rules.parked_first {
+                if self.parked > 0 && self.shared.rules.parked_first {
                     self.send_parked(asked.seq);
                 }
                 self.push_slot(&asked, Owed::Local(0), served);
