@@ -126,14 +126,14 @@ impl<W> Near<W> {
         read: &ReadOf,
         now: u64,
         waiter: impl FnOnce() -> W,
-        hit: impl FnOnce(&[u8]),
+        hit: impl FnMut(&[u8]),
     ) -> Looked {
         self.look(read, now, Some(waiter), hit)
     }
 
     /// What `read` would have done, for a read that goes to the upstream whatever is found: `hit` is told
     /// the reply's length, nobody is joined, and `Fetch` is to be done as by `read`.
-    pub fn observe(&self, read: &ReadOf, now: u64, hit: impl FnOnce(usize)) -> Looked {
+    pub fn observe(&self, read: &ReadOf, now: u64, mut hit: impl FnMut(usize)) -> Looked {
         // As fresh as may be: what is compared later is what was here when the reply came.
         let read = ReadOf { unanswered: None, asked: 0, fenced: true, ..*read };
         self.look(&read, now, None::<fn() -> W>, |reply| hit(reply.len()))
@@ -166,7 +166,7 @@ impl<W> Near<W> {
         read: &ReadOf,
         now: u64,
         waiter: Option<impl FnOnce() -> W>,
-        hit: impl FnOnce(&[u8]),
+        mut hit: impl FnMut(&[u8]),
     ) -> Looked {
         if !cacheable(read) {
             return Looked::Plain(Plain::Uncached);
@@ -301,21 +301,26 @@ impl<W> Near<W> {
         hash: u64,
         key: &EntryKey,
         freshness: Freshness,
-        serve: impl FnOnce(&Entry),
+        mut serve: impl FnMut(&Entry),
     ) -> Use {
-        let mut serve = Some(serve);
-        let mut found = Use::Nothing;
-        for command in self.answers(key.command).into_iter().flatten() {
-            part.store.visit(hash, &EntryKey { command, ..*key }, |entry| {
+        let mut visit = |key: &EntryKey| {
+            let mut found = Use::Nothing;
+            part.store.visit(hash, key, |entry| {
                 found = self.usable(entry, freshness);
-                let serve = serve.take_if(|_| found == Use::Serve);
-                serve.map(|serve| serve(entry)).is_some()
+                if found == Use::Serve {
+                    serve(entry);
+                }
+                found == Use::Serve
             });
-            if found != Use::Nothing {
-                break;
-            }
+            found
+        };
+        match self.answers(key.command) {
+            [Some(other), Some(_)] => match visit(&EntryKey { command: other, ..*key }) {
+                Use::Nothing => visit(key),
+                found => found,
+            },
+            _ => visit(key),
         }
-        found
     }
 
     fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, freshness: Freshness) -> Use {
@@ -330,13 +335,16 @@ impl<W> Near<W> {
         Freshness { now, confirmed }
     }
 
+    #[inline]
     fn usable(&self, entry: &Entry, freshness: Freshness) -> Use {
         let stamp = entry.stamp();
-        if self.lanes.standing(stamp) != Standing::Live || freshness.now >= entry.deadline() {
+        let lane = LaneId(stamp.lane);
+        let (valid, phase) = self.lanes.stamp(lane);
+        let live = stamp == valid && matches!(phase, Phase::Tracking | Phase::TtlOnly);
+        if !live || freshness.now >= entry.deadline() {
             return Use::Nothing;
         }
-        let lane = LaneId(stamp.lane);
-        let tracked = self.lanes.stamp(lane).1 == Phase::Tracking;
+        let tracked = phase == Phase::Tracking;
         if self.rules.staleness && tracked && self.lanes.confirmed_at(lane) < freshness.confirmed {
             return Use::Wait;
         }

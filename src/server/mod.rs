@@ -6,7 +6,7 @@ mod reload;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -31,7 +31,7 @@ use crate::upstream::{Audience, Broadcast, Close, Credentials, Hub, Node, Pool, 
 /// How often rates are sampled.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often idle clients are looked for.
+/// How often idle clients are looked for, and after how long a silence they give their buffers back.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Lanes per upstream: more would buy bandwidth and cost the order between keys.
@@ -90,6 +90,7 @@ impl Server {
         let shared = Arc::new(Shared {
             options: live.clone(),
             settings: ArcSwap::from_pointee(settings.clone()),
+            version: AtomicU64::new(0),
             rules,
             policy: ArcSwap::from_pointee(Policy::from(&settings.cache)),
             stats,
@@ -250,6 +251,7 @@ async fn housekeeping(shared: Arc<Shared>) {
         if let Some(upstream) = &shared.upstream {
             near.each_second(&upstream.node, &shared);
         }
+        shared.clients.rest_silent(shared.clock.now().saturating_sub(SWEEP.as_nanos() as u64));
         if let Some(idle) = shared.settings.load().server.idle_timeout {
             let closed = shared.clients.close_idle(idle.as_nanos() as u64, shared.clock.now());
             shared.stats.clients.idle_clients_closed.add(closed as u64);

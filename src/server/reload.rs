@@ -2,6 +2,7 @@
 //! single options. Both put what can change in force in the same way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 
 use parking_lot::Mutex;
 use tracing::{error, info, warn};
@@ -92,6 +93,7 @@ fn put_in_force(shared: &Shared, old: &Settings, new: &Settings) {
     let policy = Policy::from(&new.cache).succeeding(&shared.policy.load());
     shared.policy.store(Arc::new(policy));
     shared.settings.store(Arc::new(new.clone()));
+    shared.version.fetch_add(1, Release);
     if let Some(upstream) = &shared.upstream {
         let l1 = upstream.node.lane.l1();
         l1.configure(&Tuning::from(&new.cache));

@@ -44,6 +44,8 @@ pub struct Client {
     pub output_bytes: AtomicUsize,
     /// Bytes of all its buffers, as charged to the budget of all clients.
     pub held: AtomicUsize,
+    /// It has been silent for a while and is to give its buffers back.
+    pub silent: AtomicBool,
     /// What the client is doing, as the letters of CLIENT LIST.
     pub flags: Mutex<Flags>,
     /// The id upstream of the connection that it blocks on.
@@ -124,6 +126,7 @@ impl Client {
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            silent: AtomicBool::new(false),
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
             unblock: Mutex::new(None),
@@ -248,6 +251,16 @@ impl Clients {
         let late: Vec<_> = self.all().into_iter().filter(|client| silent(client)).collect();
         late.iter().for_each(|client| client.inbox.close(Close::Idle));
         late.len()
+    }
+
+    /// Those that have done nothing since then are to give back the buffers that they hold.
+    pub fn rest_silent(&self, since: Nanos) {
+        for client in &self.by_id {
+            if client.held.load(Relaxed) > 0 && client.active.load(Relaxed) < since {
+                client.silent.store(true, Relaxed);
+                client.inbox.wake();
+            }
+        }
     }
 
     /// Ends those that hold most until the rest holds no more than `budget`; how many.

@@ -2,7 +2,7 @@
 //! sent for it. Everything that needs no waiting happens here.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,18 +18,13 @@ use super::spaces::Spaces;
 use super::tracking::TrackingMode;
 use super::transaction::Transaction;
 use crate::clock::Nanos;
-use crate::command::{Command, KeysFound, Reach};
+use crate::command::Command;
 use crate::memory::Watch;
-use crate::near::{Phase, Policy};
-use crate::resp::{Args, Proto, Writer};
+use crate::near::Policy;
+use crate::resp::{Proto, Writer};
 use crate::settings::Settings;
 use crate::stats::{Recorder, Served};
-use crate::upstream::{
-    Batch, Change, Delivered, Effect, Loss, Notice, Pending, Pinned, Refused, Retry, To, Topic, Tracked,
-};
-
-/// Bytes of a batch after which it is appended to the lane although more requests have been read.
-const BATCH_BYTES: usize = 256 * 1024;
+use crate::upstream::{Batch, Delivered, Loss, Notice, Pinned, Topic, Tracked};
 
 /// Bytes of replies that a client's requests in flight may be expected to bring.
 const WINDOW_BYTES: usize = 8 << 20;
@@ -46,6 +41,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     /// The configuration of this batch.
     pub settings: Arc<Settings>,
+    /// Which one that is: `Shared::version`.
+    version: u64,
     /// Our entry in the list of clients.
     pub client: Arc<Client>,
     /// Counts.
@@ -96,6 +93,9 @@ pub struct Core {
     pub job_tracked: Option<Box<Tracked>>,
     /// What is told behind the reply of a slot. As many as Redis has sent before it went on.
     pub(super) notices: Vec<(u64, Notice)>,
+    /// It was a read that went straight to L1, and so does another one of the same name: only other
+    /// commands change what decides that, and what is looked at once per batch.
+    pub reads_on: bool,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -134,48 +134,6 @@ pub struct Core {
     pub now: Nanos,
 }
 
-/// A request for the lane.
-pub struct Request<'a> {
-    /// For statistics.
-    pub command: u16,
-    /// Its bytes.
-    pub raw: &'a [u8],
-    /// What becomes of the reply.
-    pub owed: Owed,
-    /// How it is counted.
-    pub served: Served,
-    /// What may be done if the connection is lost.
-    pub retry: Retry,
-    /// Replies to drop before the one that counts.
-    pub swallow: u32,
-    /// What it changes.
-    pub change: Change,
-    /// What else it means for L1: a fetch, if `fetched` names its keys.
-    pub effect: Effect,
-    /// The keys of a tracked fetch.
-    pub fetched: Option<Args<'a>>,
-    /// What it means to a client that tracks.
-    pub tracked: Option<Box<Tracked>>,
-}
-
-impl<'a> Request<'a> {
-    /// One without any effect.
-    pub fn new(command: u16, raw: &'a [u8], owed: Owed, served: Served, retry: Retry) -> Self {
-        Request {
-            command,
-            raw,
-            owed,
-            served,
-            retry,
-            swallow: 0,
-            change: Change::default(),
-            effect: Effect::None,
-            fetched: None,
-            tracked: None,
-        }
-    }
-}
-
 /// CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mute {
@@ -193,12 +151,14 @@ pub enum Mute {
 impl Core {
     /// A session that has just been accepted.
     pub fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        let version = shared.version.load(Acquire);
         let settings = shared.settings.load_full();
         let recorder = shared.stats.recorder();
         let db = shared.upstream.as_ref().map_or(0, |upstream| upstream.first_db);
         Core {
             authenticated: settings.server.password.is_none(),
             settings,
+            version,
             client,
             recorder,
             proto: Proto::Resp2,
@@ -222,6 +182,7 @@ impl Core {
             tracking: None,
             job_tracked: None,
             notices: Vec::new(),
+            reads_on: false,
             bypass: false,
             fenced: false,
             lane_full: false,
@@ -296,124 +257,20 @@ impl Core {
         }
     }
 
-    // === requests for the lane ===
-
-    /// Sends a request over the lane and owes its reply.
-    pub fn forward(&mut self, command: &Command, args: &Args<'_>, raw: &[u8], owed: Owed, served: Served) {
-        let retry = if command.is_write() { Retry::Never } else { Retry::Once };
-        let (change, tracked) = (self.change(command, args), self.tracked_of(command, args));
-        self.send(Request { change, tracked, ..Request::new(command.id, raw, owed, served, retry) });
-    }
-
-    /// The same for what has no row, or no effect on any key.
-    pub fn forward_as(&mut self, id: u16, raw: &[u8], owed: Owed, served: Served, retry: Retry) {
-        self.send(Request::new(id, raw, owed, served, retry));
-    }
-
-    /// What a command changes, before it has begun.
-    pub fn change(&self, command: &Command, args: &Args<'_>) -> Change {
-        let mut change = Change::default();
-        let Some(upstream) = self.upstream().filter(|_| command.may_change()) else { return change };
-        let l1 = upstream.node.lane.l1();
-        let found = command.keys(args, |i, access| {
-            if access.writes() {
-                change.add(l1.write_of(&args[i]));
-            }
-        });
-        change.keyspace = command.reach == Reach::Keyspace;
-        // What has keys that cannot be told is refused by Redis; if it is not, it is as bad as a script.
-        change.unknown = command.reach == Reach::WritesMore || found == KeysFound::Unknown;
-        change
-    }
-
-    /// Puts a request into the batch, behind all that the client has asked for before.
-    pub fn send(&mut self, request: Request<'_>) {
-        if self.shared.rules.parked_first {
-            self.send_parked(self.slots.next_seq());
-        }
-        let Request { command, served, .. } = request;
-        let muted = self.muted();
-        let slot = Slot { owed: Owed::Local(0), command, served, started: self.now, key: self.key, muted };
-        let seq = self.slots.push(slot);
-        self.enqueue(request, seq, self.db);
-    }
-
-    /// Puts a request into the batch whose reply goes to a slot that is there.
-    pub(super) fn enqueue(&mut self, request: Request<'_>, seq: u64, db: u32) {
-        let inbox = Arc::clone(&self.client.inbox);
-        let (to, moves_db) = match &request.owed {
-            Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
-            Owed::Exec(block) => (To::Session(inbox), block.changes_session()),
-            _ => (To::Session(inbox), false),
-        };
-        let Some(slot) = self.slots.get_mut(seq) else { return };
-        (slot.owed, slot.served) = (request.owed, request.served);
-        let unknown = request.change.unknown;
-        let effect = match (request.effect, &self.shared.upstream) {
-            (Effect::None, Some(upstream)) => {
-                let lane = &upstream.node.lane;
-                request.change.begin(lane.l1(), lane.id())
-            }
-            (effect, _) => effect,
-        };
-        // Who asks after our reply must find those told who have the old value.
-        let withheld = (unknown && self.shared.rules.withhold) || self.concerns_others(&effect);
-        let pending = Pending {
-            swallow: request.swallow,
-            db,
-            retry: request.retry,
-            moves_db,
-            effect,
-            tracked: request.tracked,
-            ..Pending::new(to, seq, self.now)
-        };
-        match request.fetched {
-            Some(keys) => self.batch.fetch(request.raw, keys.iter(), self.tracked(), pending),
-            None if withheld => self.batch.withheld(request.raw, pending),
-            None => self.batch.push(request.raw, pending),
-        }
-        if self.batch.bytes.len() >= BATCH_BYTES {
-            self.append();
-        }
-    }
-
-    /// Redis announces what changes.
-    pub(super) fn tracked(&self) -> bool {
-        let lane = self.upstream().map(|upstream| &upstream.node.lane);
-        lane.is_some_and(|lane| lane.l1().phase(lane.id()) == Phase::Tracking)
-    }
-
-    /// Appends the batch to the lane.
-    pub fn append(&mut self) {
-        self.lane_full = false;
-        if self.batch.is_empty() {
-            return;
-        }
-        let Some(upstream) = &self.shared.upstream else { return };
-        match upstream.node.lane.append(&mut self.batch, &self.client.inbox) {
-            Ok(place) => self.place = place,
-            Err(Refused::Full) => self.lane_full = true,
-            Err(Refused::Down) => upstream.node.lane.abandon(&mut self.batch, Loss::NotSent),
-        }
-        if self.batch.bytes.capacity() > 2 * BATCH_BYTES {
-            self.batch = if self.lane_full { std::mem::take(&mut self.batch) } else { Batch::default() };
-        }
-    }
-
     // === housekeeping ===
 
     /// True if another request may be executed now.
     pub fn may_execute(&self) -> bool {
         let waits = self.closing || self.lane_full || (self.barrier && !self.slots.is_empty());
-        !waits && self.slots.len() < self.window() && self.out.len() < super::MAX_UNWRITTEN
+        !waits && self.may_owe_more() && self.out.len() < super::MAX_UNWRITTEN
     }
 
-    /// How many replies may be owed: fewer, the larger the client's replies have been of late, so that one
-    /// that does not read them cannot make us hold much more than `WINDOW_BYTES`.
-    fn window(&self) -> usize {
-        let fits = WINDOW_BYTES / self.reply_size.max(1);
-        fits.clamp(MIN_WINDOW, self.settings.server.max_in_flight.max(MIN_WINDOW))
-            .min(self.settings.server.max_in_flight)
+    /// Whether one more reply may be owed: fewer, the larger the client's replies have been of late, so that
+    /// one that does not read them cannot make us hold much more than `WINDOW_BYTES`.
+    fn may_owe_more(&self) -> bool {
+        let owed = self.slots.len() + 1;
+        let fits = owed <= MIN_WINDOW || owed.saturating_mul(self.reply_size) <= WINDOW_BYTES;
+        fits && owed <= self.settings.server.max_in_flight
     }
 
     /// Learns from the size of a reply: a mean in which the last eight weigh about two thirds.
@@ -424,16 +281,17 @@ impl Core {
     /// Begins a batch: one reading of the clock and of the configuration.
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
+        self.reads_on = false;
         self.begin_feed();
         self.read_settings();
     }
 
     /// Takes over the configuration that is in force now.
     pub fn read_settings(&mut self) {
-        let settings = self.shared.settings.load();
-        if !Arc::ptr_eq(&settings, &self.settings) {
-            self.settings = Arc::clone(&settings);
-            drop(settings);
+        let version = self.shared.version.load(Acquire);
+        if version != self.version {
+            self.version = version;
+            self.settings = self.shared.settings.load_full();
             self.spaces.flush(&self.policy);
             self.policy = self.shared.policy.load_full();
         }
@@ -487,8 +345,14 @@ impl Core {
         self.out.tail.extend_from_slice(&behind);
     }
 
+    /// Bytes of memory that its buffers take, about.
+    pub fn held(&self) -> usize {
+        self.out.held() + self.local.capacity() + self.batch.bytes.capacity()
+    }
+
     /// Gives buffers back when nothing is going on: an idle session should cost next to nothing.
     pub fn release(&mut self) {
+        self.client.inbox.release();
         if self.slots.is_empty() {
             self.slots.release();
             self.out.release();

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 
-use super::core::{Core, Mute, Request};
+use super::core::{Core, Mute};
+use super::sending::Request;
 use super::shared::Upstream;
 use super::slots::Owed;
 use super::tracking::Options;
@@ -63,6 +64,16 @@ pub enum Job {
 impl Core {
     /// Executes one request; `raw` is its bytes.
     pub fn execute(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
+        // Most requests name the same command as the one before.
+        let same = self.last.filter(|last| last.is_named(&args[0]));
+        if let Some(read) = same
+            && self.reads_on
+            && read.arity_ok(args.len())
+            && self.shared.clients.pause(self.now).is_none()
+        {
+            return self.read(read, args, raw);
+        }
+        self.reads_on = false;
         self.key = 0;
         let mute = self.mute;
         match self.mute {
@@ -70,12 +81,7 @@ impl Core {
             Mute::This => self.mute = Mute::No,
             Mute::No | Mute::All => {}
         }
-        // Most requests name the same command as the one before.
-        let found = match self.last {
-            Some(last) if last.is_named(&args[0]) => Lookup::Known(last),
-            _ => command::lookup(&args),
-        };
-        let flow = match found {
+        let flow = match same.map_or_else(|| command::lookup(&args), Lookup::Known) {
             Lookup::Known(command) => self.known(command, args, raw),
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => {
@@ -136,6 +142,7 @@ impl Core {
         if self.feed.wanted {
             return self.route_and_show(command, args, raw);
         }
+        self.reads_on = command.class == Class::Cached && self.upstream().is_some() && self.mute == Mute::No;
         self.route(command, args, raw)
     }
 

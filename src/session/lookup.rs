@@ -86,6 +86,9 @@ impl Core {
         let lane = &upstream.node.lane;
         let (space, mut settings) = self.policy.resolve(&asked.args[1]);
         self.spaces.note(space);
+        if !settings.cache {
+            return Outcome::bypass();
+        }
         if asked.command.group == Group::Hash && upstream.node.vigil.hash_fields_end() {
             settings.max_age = settings.max_age.min(settings.hash_max_age);
         }

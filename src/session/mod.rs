@@ -31,6 +31,7 @@ mod output;
 mod pinned;
 mod reads;
 mod replies;
+mod sending;
 mod shared;
 mod slots;
 mod spaces;
@@ -39,12 +40,13 @@ mod subscriptions;
 mod tracking;
 mod transaction;
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use tokio::time::Sleep;
@@ -69,8 +71,14 @@ pub(crate) const MAX_UNWRITTEN: usize = 1 << 20;
 /// Bytes read ahead of what can be executed at present.
 const MAX_READ_AHEAD: usize = 64 * 1024;
 
-/// One read's worth.
+/// What a client's first read may bring. Few need more, and half-active ones come by the thousand.
+const FIRST_READ: usize = 4 * 1024;
+
+/// What a read may bring once one has filled the buffer.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// Buffers are kept from one request to the next while they are not larger than this together.
+const KEEP: usize = 256 * 1024;
 
 /// A request may be collected up to this size before it is executed, as Redis's
 /// `client-query-buffer-limit`.
@@ -81,6 +89,8 @@ pub struct Session {
     stream: Stream,
     /// Read and not executed.
     read: BytesMut,
+    /// Room that is made in it for a read.
+    chunk: usize,
     parser: RequestParser,
     core: Core,
     /// The client has sent its last byte; what it is owed is still delivered.
@@ -91,6 +101,15 @@ pub struct Session {
     timer: Option<Pin<Box<Sleep>>>,
     /// Our share of the budget for buffers.
     charged: usize,
+}
+
+/// What a session has waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// There is something in the inbox.
+    ByInbox,
+    /// There are requests that may be executed.
+    ByRequests,
 }
 
 /// Why a session is over.
@@ -120,6 +139,7 @@ impl Session {
         Session {
             stream,
             read: BytesMut::new(),
+            chunk: FIRST_READ,
             parser: RequestParser::new(RequestLimits::default()),
             core: Core::new(shared, client),
             eof: false,
@@ -131,20 +151,7 @@ impl Session {
 
     /// Serves the client until one side ends it.
     pub async fn run(mut self) -> End {
-        let end = loop {
-            if let Err(end) = poll_fn(|cx| self.poll_wait(cx)).await {
-                break end;
-            }
-            if let Err(end) = self.look_after_client() {
-                break end;
-            }
-            if let Err(end) = self.take_requests().await {
-                break end;
-            }
-            if let Err(end) = self.check_limits() {
-                break end;
-            }
-        };
+        let Err(end) = self.serve().await;
         if let End::Closed(Close::SlowSubscriber) = end {
             self.core.shared.stats.pubsub.subscribers_dropped.inc();
         }
@@ -153,17 +160,29 @@ impl Session {
         end
     }
 
+    async fn serve(&mut self) -> Result<Infallible, End> {
+        loop {
+            if poll_fn(|cx| self.poll_wait(cx)).await? == Woken::ByInbox {
+                self.look_after_client()?;
+            }
+            self.take_requests().await?;
+            self.check_limits()?;
+        }
+    }
+
     // === waiting ===
 
     /// Ready when there is something to do. Writes what there is to write meanwhile.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Woken, End>> {
         if !self.core.out.is_empty() {
             let before = self.core.out.len();
             let result = self.core.out.poll_write(&mut self.stream, cx);
             self.core.recorder.bytes_out(before - self.core.out.len());
             match result {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                Poll::Ready(Ok(())) if self.held && self.core.may_execute() => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) if self.held && self.core.may_execute() => {
+                    return Poll::Ready(Ok(Woken::ByRequests));
+                }
                 _ => {}
             }
         }
@@ -172,16 +191,17 @@ impl Session {
             return Poll::Ready(Err(End::Left));
         }
         if self.core.client.inbox.poll_ready(cx).is_ready() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Woken::ByInbox));
         }
         if let Some(timer) = &mut self.timer
             && timer.as_mut().poll(cx).is_ready()
         {
             self.timer = None;
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Woken::ByRequests));
         }
         if self.wants_read() {
-            return self.poll_read(cx);
+            ready!(self.poll_read(cx))?;
+            return Poll::Ready(Ok(Woken::ByRequests));
         }
         Poll::Pending
     }
@@ -192,31 +212,34 @@ impl Session {
         !(self.eof || self.core.closing || ahead)
     }
 
-    /// Reads once. The buffer is made only when there is something to read into it: an idle client
-    /// costs none.
+    /// Reads once. The buffer is made only when there is something to read into it: a client that was
+    /// idle costs none until then.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         if self.read.is_empty() {
             match self.stream.poll_readable(cx) {
                 Poll::Pending => {
-                    self.release();
+                    self.rest();
                     return Poll::Pending;
                 }
                 Poll::Ready(result) => result?,
             }
         }
-        if self.read.capacity() - self.read.len() < READ_BUFFER / 4 {
+        if self.read.capacity() - self.read.len() < self.chunk / 4 {
             // A large argument doubles its buffer, up to what its header declares.
             let missing = self.parser.declared().saturating_sub(self.read.len());
-            self.read.reserve(READ_BUFFER.max(missing.min(self.read.len())));
+            self.read.reserve(self.chunk.max(missing.min(self.read.len())));
         }
         let Poll::Ready(n) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read) else {
             if self.read.is_empty() {
                 // Part of a TLS record: it waits in TLS's own buffer.
-                self.release();
+                self.rest();
             }
             return Poll::Pending;
         };
         let n = n?;
+        if self.read.len() == self.read.capacity() {
+            self.chunk = READ_BUFFER;
+        }
         self.core.recorder.bytes_in(n);
         if n == 0 {
             self.eof = true;
@@ -228,9 +251,22 @@ impl Session {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives buffers back when nothing is going on.
+    /// Nothing is going on. Buffers are kept for the next request, unless that is long in coming or they
+    /// are large; or all clients together hold so much that some might soon be disconnected for it.
+    fn rest(&mut self) {
+        let client = &self.core.client;
+        let silent = client.silent.load(Relaxed);
+        let scarce = || self.core.shared.buffers.used() > self.core.settings.server.client_buffers / 2;
+        if silent || self.charged > KEEP || scarce() {
+            client.silent.store(false, Relaxed);
+            self.release();
+        }
+    }
+
+    /// Gives buffers back.
     fn release(&mut self) {
         self.read = BytesMut::new();
+        self.chunk = FIRST_READ;
         self.core.release();
         self.parser.release();
         self.charge();
@@ -311,7 +347,12 @@ impl Session {
                 }
             }
         }
-        self.read.advance(at);
+        if at == self.read.len() {
+            // Unlike `advance`, this makes no part of the buffer useless.
+            self.read.clear();
+        } else {
+            self.read.advance(at);
+        }
         self.core.end();
         self.core.client.query_bytes.store(self.read.len(), Relaxed);
         Ok(())
@@ -391,7 +432,7 @@ impl Session {
     /// Charges what our buffers hold to the common budget; how much that is.
     fn charge(&mut self) -> usize {
         let queued = self.core.transaction.as_ref().map_or(0, Transaction::held);
-        let held = self.read.capacity() + self.core.out.len() + self.core.local.len() + queued;
+        let held = self.read.capacity() + self.core.held() + queued;
         if held != self.charged {
             self.core.shared.buffers.change(self.charged, held);
             self.core.client.held.store(held, Relaxed);

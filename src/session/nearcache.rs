@@ -3,8 +3,9 @@
 //! Without an upstream there is no L1: what would show or remove entries finds none, and the choices of a
 //! connection are kept and change nothing.
 
-use super::core::{Core, Request};
+use super::core::Core;
 use super::dispatch::Flow;
+use super::sending::Request;
 use super::slots::Owed;
 use crate::clock::Nanos;
 use crate::command::{self, Command};

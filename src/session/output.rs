@@ -35,6 +35,11 @@ impl Output {
         self.chunks.push_back(bytes);
     }
 
+    /// Bytes of memory, about.
+    pub fn held(&self) -> usize {
+        self.queued + self.tail.capacity()
+    }
+
     /// Bytes not yet written.
     pub fn len(&self) -> usize {
         self.queued + self.tail.len()

@@ -6,9 +6,10 @@
 //! answered it is looked up again; if another request is to be sent first, it goes ahead of that one as a
 //! plain read.
 
-use super::core::{Core, Request};
+use super::core::Core;
 use super::dispatch::Flow;
 use super::lookup::{Asked, Outcome};
+use super::sending::Request;
 use super::slots::{Owed, Parked, Slot};
 use super::tracking::keys_of;
 use crate::command::{Cache, Command};
@@ -70,7 +71,7 @@ impl Core {
                 self.push_slot(&asked, owed, Served::Coalesced);
             }
             Outcome::Send(effect, served) => {
-                if self.shared.rules.parked_first {
+                if self.parked > 0 && self.shared.rules.parked_first {
                     self.send_parked(asked.seq);
                 }
                 self.push_slot(&asked, Owed::Local(0), served);

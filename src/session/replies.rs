@@ -22,17 +22,18 @@ impl Core {
         if !delivered.events.is_empty() {
             self.now = self.shared.clock.now();
         }
-        let mut bytes = delivered.bytes.split();
+        let bytes = std::mem::take(&mut delivered.bytes);
+        let mut at = 0;
         for event in delivered.events.drain(..) {
             match event {
                 Event::Reply { seq, len } => {
-                    let len = len as usize;
+                    let reply = &bytes[at..at + len as usize];
+                    at += len as usize;
                     if self.slots.is_due(seq) {
-                        self.due(&bytes[..len], None);
+                        self.due(reply, None);
                     } else {
-                        self.early(seq, Bytes::copy_from_slice(&bytes[..len]));
+                        self.early(seq, Bytes::copy_from_slice(reply));
                     }
-                    bytes.advance(len);
                 }
                 Event::LargeReply { seq, bytes } if self.slots.is_due(seq) => {
                     self.due(&bytes.clone(), Some(bytes))
@@ -47,7 +48,6 @@ impl Core {
                 Event::Notice(notice) => self.noticed(notice),
             }
         }
-        bytes.clear();
         delivered.bytes = bytes;
         self.delivered = delivered;
         closed
@@ -103,8 +103,9 @@ impl Core {
             let Some(mut slot) = self.slots.pop() else { return };
             match std::mem::replace(&mut slot.owed, Owed::Local(0)) {
                 Owed::Local(len) => {
-                    let reply = self.local.split_to((len as usize).min(self.local.len()));
-                    self.out.tail.extend_from_slice(&reply);
+                    let len = (len as usize).min(self.local.len());
+                    self.out.tail.extend_from_slice(&self.local[..len]);
+                    self.local.advance(len);
                 }
                 Owed::Arrived(owed, bytes) => {
                     slot.owed = *owed;
@@ -114,10 +115,6 @@ impl Core {
                 _ => {}
             }
             self.tell_behind(seq);
-        }
-        // `split_to` leaves the spent part in place; an emptied buffer is started anew.
-        if self.local.is_empty() {
-            self.local = BytesMut::new();
         }
     }
 

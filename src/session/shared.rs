@@ -1,7 +1,7 @@
 //! What all sessions share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
@@ -20,6 +20,8 @@ use crate::upstream::{Audience, Broadcast, Hub, Node, Pool};
 pub struct Shared {
     /// The configuration in force; one snapshot per batch.
     pub settings: ArcSwap<Settings>,
+    /// Raised when another configuration has been put in force: cheaper to look at.
+    pub version: AtomicU64,
     /// The options by name, as they were written.
     pub options: Arc<dyn Options>,
     /// How keys are cached, by the same configuration.

@@ -23,7 +23,9 @@ impl Spaces {
 
     /// One of its keys is in this namespace.
     pub fn note(&mut self, space: Option<u16>) {
-        self.hand.extend(space);
+        if let Some(space) = space {
+            self.hand.push(space);
+        }
     }
 
     /// The read in hand is this one, which is not looked up.
@@ -42,7 +44,12 @@ impl Spaces {
 
     /// The read in hand is served so; None: that is not decided yet.
     pub fn count(&mut self, served: Option<Served>) {
-        let Some(served) = served else { return };
+        if let (false, Some(served)) = (self.hand.is_empty(), served) {
+            self.count_hand(served);
+        }
+    }
+
+    fn count_hand(&mut self, served: Served) {
         for space in self.hand.drain(..) {
             match self.tally.iter_mut().find(|(other, how, _)| *other == space && *how == served) {
                 Some((_, _, n)) => *n += 1,

@@ -4,20 +4,21 @@
 //! (conservative update), so a count is never too low and seldom too high. After a sample of
 //! accesses all counters are halved, so old fame fades.
 
-/// Words of 16 counters in one cache line.
-const BLOCK: usize = 8;
+/// The words of 16 counters in one cache line.
+type Block = [u64; 8];
 /// Counters saturate here.
 const MAX: u64 = 15;
 /// Counters are halved after this many accesses per expected key: as TinyLFU.
 const SAMPLE_PER_KEY: usize = 10;
-/// Expected keys per word: a word (16 counters) serves two keys.
-const KEYS_PER_WORD: usize = 2;
+/// Expected keys per block: a word (16 counters) serves two keys.
+const KEYS_PER_BLOCK: usize = 16;
 /// The smallest sketch: 2 KB, so that few keys do not share counters.
-const MIN_WORDS: usize = 256;
+const MIN_BLOCKS: usize = 32;
 
 /// A frequency sketch over 64-bit key hashes.
 pub struct Sketch {
-    words: Vec<u64>,
+    /// As many as a power of two.
+    blocks: Vec<Block>,
     /// Accesses since the last halving.
     seen: usize,
     /// Halve when `seen` reaches this.
@@ -27,73 +28,64 @@ pub struct Sketch {
 impl Sketch {
     /// A sketch for about `keys` distinct keys.
     pub fn new(keys: usize) -> Self {
-        let mut sketch = Sketch { words: Vec::new(), seen: 0, sample: 0 };
-        sketch.resize(Self::words_for(keys));
+        let mut sketch = Sketch { blocks: Vec::new(), seen: 0, sample: 0 };
+        sketch.resize(Self::blocks_for(keys));
         sketch
     }
 
-    fn words_for(keys: usize) -> usize {
-        (keys / KEYS_PER_WORD).next_power_of_two().max(MIN_WORDS)
+    fn blocks_for(keys: usize) -> usize {
+        (keys / KEYS_PER_BLOCK).next_power_of_two().max(MIN_BLOCKS)
     }
 
     /// Grows (by copying, counts are kept) when `keys` outgrow the sketch.
     pub fn fit(&mut self, keys: usize) {
-        if Self::words_for(keys) > self.words.len() {
-            self.resize(self.words.len() * 2);
+        if Self::blocks_for(keys) > self.blocks.len() {
+            self.resize(self.blocks.len() * 2);
         }
     }
 
     /// Shrinks (by folding, no count gets too low) while it is larger than `keys` need.
     pub fn trim(&mut self, keys: usize) {
-        while Self::words_for(keys) < self.words.len() {
+        while Self::blocks_for(keys) < self.blocks.len() {
             // Blocks are chosen by the low bits, so blocks i and i + half become block i.
-            let half = self.words.len() / 2;
-            let upper = self.words.split_off(half);
-            self.words.iter_mut().zip(upper).for_each(|(word, other)| *word = larger_of_each(*word, other));
-            self.words.shrink_to_fit();
-            self.sample = half * KEYS_PER_WORD * SAMPLE_PER_KEY;
+            let half = self.blocks.len() / 2;
+            let upper = self.blocks.split_off(half);
+            for (block, other) in self.blocks.iter_mut().zip(upper) {
+                block.iter_mut().zip(other).for_each(|(word, other)| *word = larger_of_each(*word, other));
+            }
+            self.blocks.shrink_to_fit();
+            self.sample = half * KEYS_PER_BLOCK * SAMPLE_PER_KEY;
         }
     }
 
-    fn resize(&mut self, words: usize) {
-        let old = self.words.len().max(1);
-        let mut wider = vec![0; words];
-        for (i, word) in wider.iter_mut().enumerate() {
-            // Blocks are chosen by the low bits, so block i becomes blocks i and i + old.
-            *word = self.words.get(i % old).copied().unwrap_or(0);
-        }
-        self.words = wider;
-        self.sample = words * KEYS_PER_WORD * SAMPLE_PER_KEY;
+    fn resize(&mut self, blocks: usize) {
+        let old = self.blocks.len().max(1);
+        // Blocks are chosen by the low bits, so block i becomes blocks i and i + old.
+        self.blocks = (0..blocks).map(|i| self.blocks.get(i % old).copied().unwrap_or_default()).collect();
+        self.sample = blocks * KEYS_PER_BLOCK * SAMPLE_PER_KEY;
     }
 
-    /// The four counters of a hash: (word, shift).
-    fn slots(&self, hash: u64) -> [(usize, u32); 4] {
-        // The table uses the high bits of the same hash, so mix before choosing.
-        let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mixed = mixed ^ (mixed >> 32);
-        let base = (mixed as usize % (self.words.len() / BLOCK)) * BLOCK;
-        let pick = mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        std::array::from_fn(|row| {
-            // Row r owns words 2r and 2r+1 of the block: five bits choose one of its 32 counters.
-            let bits = (pick >> (24 + row * 8)) as usize & 31;
-            (base + row * 2 + (bits >> 4), (bits & 15) as u32 * 4)
-        })
+    /// Which block is a hash's.
+    fn place(&self, hash: u64) -> usize {
+        mix(hash) as usize & (self.blocks.len() - 1)
     }
 
     /// The estimated number of recent accesses, at most 15.
     pub fn count(&self, hash: u64) -> u8 {
-        let least = self.slots(hash).iter().map(|&(word, shift)| (self.words[word] >> shift) & MAX).min();
-        least.unwrap_or(0) as u8
+        least(&self.blocks[self.place(hash)], counters(hash)) as u8
     }
 
     /// Counts one access and returns the new estimate.
     pub fn touch(&mut self, hash: u64) -> u8 {
-        let slots = self.slots(hash);
-        let counts = slots.map(|(word, shift)| (self.words[word] >> shift) & MAX);
-        let count = counts.into_iter().min().unwrap_or(0);
+        let place = self.place(hash);
+        let block = &mut self.blocks[place];
+        let counters = counters(hash);
+        let count = least(block, counters);
         if count < MAX {
-            for ((word, shift), _) in slots.into_iter().zip(counts).filter(|(_, c)| *c == count) {
-                self.words[word] += 1 << shift;
+            for (word, shift) in counters {
+                if (block[word] >> shift) & MAX == count {
+                    block[word] += 1 << shift;
+                }
             }
         }
         self.seen += 1;
@@ -104,7 +96,7 @@ impl Sketch {
     }
 
     fn halve(&mut self) {
-        for word in &mut self.words {
+        for word in self.blocks.as_flattened_mut() {
             *word = (*word >> 1) & 0x7777_7777_7777_7777;
         }
         self.seen /= 2;
@@ -112,14 +104,37 @@ impl Sketch {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.words.fill(0);
+        self.blocks.fill(Block::default());
         self.seen = 0;
     }
 
     /// Bytes on the heap.
     pub fn bytes(&self) -> usize {
-        super::size::size_class(self.words.len() * 8)
+        super::size::size_class(self.blocks.len() * size_of::<Block>())
     }
+}
+
+/// The shards' tables use the high bits of the same hash, so it is mixed before anything is chosen by it.
+#[inline]
+fn mix(hash: u64) -> u64 {
+    let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 32)
+}
+
+/// The four counters of a hash in its block: (word, shift).
+#[inline]
+fn counters(hash: u64) -> [(usize, u32); 4] {
+    let pick = mix(hash).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    std::array::from_fn(|row| {
+        // Row r owns words 2r and 2r+1 of the block: five bits choose one of its 32 counters.
+        let bits = (pick >> (24 + row * 8)) as usize & 31;
+        (row * 2 + (bits >> 4), (bits & 15) as u32 * 4)
+    })
+}
+
+#[inline]
+fn least(block: &Block, counters: [(usize, u32); 4]) -> u64 {
+    counters.into_iter().fold(MAX, |least, (word, shift)| least.min((block[word] >> shift) & MAX))
 }
 
 /// The larger of each pair of counters.

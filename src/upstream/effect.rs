@@ -131,6 +131,11 @@ impl Change {
         self.unknown |= other.unknown;
     }
 
+    /// True if L1 need not be told of it.
+    pub fn is_nothing(&self) -> bool {
+        self.first.is_none() && !self.keyspace
+    }
+
     /// The request is about to be appended: from now on the keys are pending, the databases empty.
     pub fn begin(mut self, l1: &L1, lane: LaneId) -> Effect {
         self.writes().for_each(|write| l1.begin(write));

@@ -146,6 +146,17 @@ impl Inbox {
         state.event(Event::Reply { seq, len: reply.len() as u32 })
     }
 
+    /// Adds small replies, `bytes` back to back as `events` say, which is then empty; true as for `reply`.
+    #[must_use]
+    pub fn replies(&self, bytes: &[u8], events: &mut Vec<Event>) -> bool {
+        let mut state = self.state.lock();
+        let first = state.delivered.events.is_empty();
+        state.delivered.bytes.extend_from_slice(bytes);
+        state.delivered.reply_bytes += bytes.len();
+        state.delivered.events.append(events);
+        first
+    }
+
     /// Adds a large reply for slot `seq`; true as for `reply`.
     #[must_use]
     pub fn large_reply(&self, seq: u64, bytes: Bytes) -> bool {
@@ -210,6 +221,14 @@ impl Inbox {
         let mut state = self.state.lock();
         state.nudged = true;
         state.wake();
+    }
+
+    /// Gives back the memory that is kept for the next round.
+    pub fn release(&self) {
+        let mut state = self.state.lock();
+        if state.delivered.events.is_empty() {
+            state.delivered.release();
+        }
     }
 
     /// Wakes the session, after a round of deliveries.

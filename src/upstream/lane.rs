@@ -28,7 +28,7 @@ use tokio_util::io::poll_read_buf;
 use super::audience::{Audience, Tracked};
 use super::batch::{Batch, Pending};
 use super::effect::{Check, L1, Owner};
-use super::inbox::Inbox;
+use super::inbox::{Event, Inbox};
 use super::queue::{Left, Queue, Refused, Status};
 use super::vigil::Question;
 use crate::clock::{Clock, Nanos};
@@ -104,6 +104,16 @@ impl Lane {
     pub fn knows_db(&self, db: u32) -> bool {
         self.queue.lock().knows_db(db)
     }
+}
+
+/// Small replies to one session, one behind the other in the read buffer: handed over at once.
+#[derive(Default)]
+struct Row {
+    inbox: Option<Arc<Inbox>>,
+    events: Vec<Event>,
+    /// Where they begin and end.
+    start: usize,
+    end: usize,
 }
 
 /// Why a connection of the lane ended.
@@ -191,6 +201,8 @@ pub struct Connection<'a, E> {
     /// The write whose reply came directly before, if its client does not want to hear of it.
     own: Option<Box<Tracked>>,
 
+    /// Replies that have been applied and are not handed over yet; none between two rounds.
+    row: Row,
     /// Sessions that got something in this round.
     touched: Vec<Arc<Inbox>>,
     timer: Pin<Box<Sleep>>,
@@ -229,6 +241,7 @@ impl<'a, E: Events> Connection<'a, E> {
             held: None,
             unregistered: false,
             own: None,
+            row: Row::default(),
             touched: Vec::new(),
             timer: Box::pin(tokio::time::sleep(patience.ping_every)),
             heard,

@@ -54,6 +54,7 @@ impl<E: Events> Connection<'_, E> {
                 Err(error) => break Err(error.into()),
             }
         };
+        self.end_row();
         self.read.advance(start);
         if let Some(at) = confirmed {
             self.events.answered(at, same);
@@ -74,6 +75,8 @@ impl<E: Events> Connection<'_, E> {
     fn push(&mut self, start: &mut usize) -> Result<bool, LaneError> {
         let begin = *start + self.scanned;
         let Some(len) = frame_len(&self.read[begin..])? else { return Ok(false) };
+        // Who is told of a change has got the replies that came before it.
+        self.end_row();
         self.invalidate(begin, begin + len);
         self.events.pushed();
         // Move the part of the reply before it up to it.
@@ -209,6 +212,7 @@ impl<E: Events> Connection<'_, E> {
         let withheld = front.trailers > 0 && !front.effect.is_fetch();
         let (large, next) = match end - start > LARGE_REPLY {
             true => {
+                self.end_row();
                 self.read.advance(start);
                 (Some(self.read.split_to(end - start).freeze()), 0)
             }
@@ -236,6 +240,9 @@ impl<E: Events> Connection<'_, E> {
             }
             return Ok(next);
         }
+        if !joined.is_empty() {
+            self.end_row();
+        }
         for waiter in &joined {
             let first = match &large {
                 Some(large) => waiter.inbox.large_reply(waiter.seq, large.clone()),
@@ -248,6 +255,7 @@ impl<E: Events> Connection<'_, E> {
             None => self.deliver(front, start, end),
         }
         if unregistered {
+            self.end_row();
             self.tell_unregistered(front, &joined, None);
         }
         Ok(next)
@@ -272,25 +280,50 @@ impl<E: Events> Connection<'_, E> {
 
     /// Puts the small reply in `start..end` into its inbox.
     fn deliver(&mut self, request: &Pending, start: usize, end: usize) {
-        let reply = &self.read[start..end];
         let seq = request.seq;
         let (inbox, first) = match &request.to {
-            To::Session(inbox) => (inbox, inbox.reply(seq, reply)),
+            To::Session(inbox) => return self.add_to_row(inbox, seq, start, end),
             To::SelectedBy(inbox, db) => {
+                self.end_row();
+                let reply = &self.read[start..end];
                 if reply == b"+OK\r\n" {
                     self.lane.queue.lock().db_exists(*db);
                 }
                 (inbox, inbox.reply(seq, reply))
             }
-            To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
+            To::Fence(inbox) => {
+                self.end_row();
+                (inbox, inbox.event(Event::Fenced { seq }))
+            }
             To::Nobody => return self.pinged = false,
-            To::Vigil(question) => return self.events.told(*question, reply),
+            To::Vigil(question) => return self.events.told(*question, &self.read[start..end]),
         };
         self.touch(inbox, first);
     }
 
+    /// A session's batch is answered in a row: one lock and one copy for all of it.
+    fn add_to_row(&mut self, inbox: &Arc<Inbox>, seq: u64, start: usize, end: usize) {
+        let same = self.row.inbox.as_ref().is_some_and(|last| Arc::ptr_eq(last, inbox));
+        if !same || self.row.end != start {
+            self.end_row();
+            self.row.inbox = Some(Arc::clone(inbox));
+            self.row.start = start;
+        }
+        self.row.events.push(Event::Reply { seq, len: (end - start) as u32 });
+        self.row.end = end;
+    }
+
+    /// Hands over the replies of the row.
+    fn end_row(&mut self) {
+        if let Some(inbox) = self.row.inbox.take() {
+            let first = inbox.replies(&self.read[self.row.start..self.row.end], &mut self.row.events);
+            self.touch(&inbox, first);
+        }
+    }
+
     /// Puts a reply that is not in the read buffer any more into its inbox.
     fn hand_over(&mut self, request: &Pending, reply: Bytes) {
+        self.end_row();
         if let To::Vigil(question) = request.to {
             self.events.told(question, &reply);
         }
