@@ -65,7 +65,7 @@ pub struct TrackingTotals {
 
 /// The table of registrations.
 pub struct Tracking {
-    /// Clients with tracking on: at 0, pushes need no lock here.
+    /// Clients with tracking on, and keys registered: at 0, pushes need no lock here.
     active: AtomicUsize,
     table: Mutex<Table>,
     /// The near cache's own, so that its `WriteRef` can be looked up here.
@@ -106,7 +106,8 @@ impl Tracking {
         Tracking { active: AtomicUsize::new(0), table: Mutex::default(), hasher, max_keys }
     }
 
-    /// True when some client tracks: otherwise nobody needs to be told anything.
+    /// True when some client tracks, or is registered from when it did: otherwise nobody needs to be told
+    /// anything.
     pub fn is_active(&self) -> bool {
         self.active.load(Ordering::Acquire) > 0
     }
@@ -147,7 +148,7 @@ impl Tracking {
         for prefix in fresh {
             table.prefixes.entry(prefix.into()).or_default().push(client);
         }
-        self.active.store(table.clients.len(), Ordering::Release);
+        self.count(&table);
     }
 
     /// Turns tracking off for a client, or the client has gone.
@@ -162,7 +163,7 @@ impl Tracking {
                 }
             }
         }
-        self.active.store(table.clients.len(), Ordering::Release);
+        self.count(&table);
     }
 
     /// A client that tracks takes the value of a key. Returns the key that had to make room, whose
@@ -189,6 +190,7 @@ impl Tracking {
             false => None,
         };
         table.add(Registered { hash, key: key.into(), clients: vec![client] });
+        self.count(&table);
         told
     }
 
@@ -209,6 +211,7 @@ impl Tracking {
         let mut table = self.table.lock();
         // A registration that is used up counts even if its client is not told (NOLOOP), as in Redis.
         let found = table.find(hash, key).map(|at| table.take(at).clients);
+        self.count(&table);
         found.map_or_else(Vec::new, |clients| table.listeners(clients, by))
     }
 
@@ -238,6 +241,7 @@ impl Tracking {
             table.index.clear();
             table.items = 0;
         }
+        self.count(&table);
         let told = table.clients.iter().filter(|(_, client)| client.mode.bcast == bcast);
         let mut clients: Vec<ClientId> = told.map(|(&id, _)| id).collect();
         clients.sort_unstable();
@@ -247,6 +251,10 @@ impl Tracking {
     /// A client's prefixes, in order.
     pub fn prefixes(&self, client: ClientId) -> Vec<Box<[u8]>> {
         self.table.lock().clients.get(&client).map_or_else(Vec::new, |c| c.prefixes.iter().cloned().collect())
+    }
+
+    fn count(&self, table: &Table) {
+        self.active.store(table.clients.len() + table.keys.len(), Ordering::Release);
     }
 
     /// Sizes.

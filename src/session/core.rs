@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::clients::Client;
 use super::engine::Keyspace;
@@ -113,7 +113,7 @@ pub struct Core {
     /// Part of a reply has been passed on: from here an error cannot be told any more.
     pub partial: bool,
     /// Messages that came meanwhile.
-    behind: BytesMut,
+    pub(super) behind: BytesMut,
     /// What stands for the key of the read in hand in the list of large keys; 0 for other commands.
     pub key: u64,
     /// Bytes of the reply that is being passed on.
@@ -316,33 +316,6 @@ impl Core {
         let queued = self.transaction.as_ref().map_or(-1, |transaction| transaction.queued.len() as i64);
         client.multi.store(queued, Relaxed);
         client.output_bytes.store(self.out.len(), Relaxed);
-    }
-
-    /// A message outside the order of replies, given in RESP3 form; or what MONITOR shows.
-    pub fn message(&mut self, message: Bytes) {
-        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
-        let start = out.len();
-        let shown = message.first() == Some(&b'+');
-        if shown && self.mute == Mute::All {
-            return;
-        }
-        out.extend_from_slice(&message);
-        if self.proto == Proto::Resp2 && !shown {
-            out[start] = b'*';
-        }
-    }
-
-    /// Writes something outside the order of replies, but not into the middle of one.
-    pub(super) fn unasked(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
-        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
-        write(&mut Writer::new(out, self.proto));
-    }
-
-    /// The reply that was being passed on is complete: what came meanwhile is behind it.
-    pub(super) fn end_partial(&mut self) {
-        self.partial = false;
-        let behind = std::mem::take(&mut self.behind);
-        self.out.tail.extend_from_slice(&behind);
     }
 
     /// Bytes of memory that its buffers take, about.

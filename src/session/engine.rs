@@ -195,6 +195,7 @@ impl Core {
             (self.db, self.proto) = (caller.db as u32, caller.proto);
             self.element(args, out);
             (caller.db, caller.proto) = (self.db as usize, self.proto);
+            caller.tracks = self.tracking.as_ref().is_some_and(|mode| mode.takes());
         };
         engine.transaction(&mut caller, &transaction.commands, watch.as_ref(), &mut local, &mut out);
         self.keyspace = None;

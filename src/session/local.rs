@@ -78,7 +78,10 @@ impl Core {
             }
             self.mute = mute;
         }
+        let in_order = self.upstream().is_none();
         match (command.name, &mut self.tracking) {
+            // In memory the commands behind it have not run yet.
+            _ if in_order => {}
             // It was for what was queued behind it.
             ("client|caching", Some(mode)) => mode.caching = caching,
             // What was read in the same block is not registered.

@@ -26,6 +26,7 @@ mod large_requests;
 mod local;
 mod lookup;
 mod monitor;
+mod multi;
 mod nearcache;
 mod output;
 mod pinned;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::core::Core;
+use super::core::{Core, Mute};
 use super::slots::{Owed, Slot};
 use super::transaction::{Block, Queued};
 use crate::command;
@@ -268,6 +268,35 @@ impl Core {
             Proto::Resp2 => render_resp2(element, shape, out),
             Proto::Resp3 => out.extend_from_slice(element),
         }
+    }
+
+    // === outside the order of replies ===
+
+    /// A message outside the order of replies, given in RESP3 form; or what MONITOR shows.
+    pub fn message(&mut self, message: Bytes) {
+        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        let start = out.len();
+        let shown = message.first() == Some(&b'+');
+        if shown && self.mute == Mute::All {
+            return;
+        }
+        out.extend_from_slice(&message);
+        if self.proto == Proto::Resp2 && !shown {
+            out[start] = b'*';
+        }
+    }
+
+    /// Writes something outside the order of replies, but not into the middle of one.
+    pub(super) fn unasked(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        write(&mut Writer::new(out, self.proto));
+    }
+
+    /// The reply that was being passed on is complete: what came meanwhile is behind it.
+    pub(super) fn end_partial(&mut self) {
+        self.partial = false;
+        let behind = std::mem::take(&mut self.behind);
+        self.out.tail.extend_from_slice(&behind);
     }
 }
 

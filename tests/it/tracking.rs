@@ -134,7 +134,7 @@ fn every_read_is_registered() {
         let mut heard = ask(&mut reader, &["CLIENT TRACKING ON"]);
         let reads: [(&str, &[&str]); 19] = [
             ("SINTER s1 s2", &["SADD s1 a", "SADD s2 b"]),
-            ("SUNION s1 s2 s3", &["SADD s3 a"]),
+            ("SDIFF s1 s2 s3", &["SADD s3 a"]),
             ("ZRANGE z 0 -1 WITHSCORES", &["ZADD z 1 a"]),
             ("HGETALL h", &["HSET h f v"]),
             ("LRANGE l 0 -1", &["RPUSH l a"]),
