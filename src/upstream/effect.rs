@@ -133,7 +133,7 @@ impl Change {
 
     /// True if L1 need not be told of it.
     pub fn is_nothing(&self) -> bool {
-        self.first.is_none() && !self.keyspace
+        self.first.is_none() && !self.keyspace && !self.unknown
     }
 
     /// The request is about to be appended: from now on the keys are pending, the databases empty.
