@@ -26,7 +26,7 @@ use crate::session::{Budget, Bus, Clients, LargeKeys, Monitors, Shared, Upstream
 use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
-use crate::upstream::{Audience, Broadcast, Close, Credentials, Hub, Node, Pool, Quotas, Target};
+use crate::upstream::{Audience, Broadcast, Close, Credentials, Hub, Node, Pool, Quotas, Router, Target};
 
 /// How often rates are sampled.
 const TICK: Duration = Duration::from_millis(100);
@@ -206,7 +206,8 @@ fn connect(
     tasks.push(tokio::spawn(Arc::clone(&node).keep_connected()));
     tasks.push(tokio::spawn(Arc::clone(&hub).run()));
     tasks.push(tokio::spawn(Arc::clone(&broadcast).run()));
-    Ok(Upstream { node, pool, hub, broadcast, first_db: upstream.db, large: LargeKeys::default() })
+    let router = Router::new(Arc::clone(&node.lane));
+    Ok(Upstream { router, node, pool, hub, broadcast, first_db: upstream.db, large: LargeKeys::default() })
 }
 
 /// Where the upstream is and how to talk to it, by the settings.

@@ -248,7 +248,7 @@ impl Core {
     /// have begun anew by then, and the id be somebody else's.
     pub(super) fn send_unblock(&mut self, upstream_id: i64) -> bool {
         let Some(upstream) = self.upstream() else { return false };
-        if upstream.node.lane.status().0 != Status::Up {
+        if upstream.router.home().status().0 != Status::Up {
             return false;
         }
         let raw = unblock_request(upstream_id, "ERROR");
@@ -261,7 +261,7 @@ impl Core {
         };
         let mut batch = Batch::default();
         batch.push(raw.as_bytes(), pending);
-        upstream.node.lane.append(&mut batch, inbox).is_ok()
+        upstream.router.home().append(&mut batch, inbox).is_ok()
     }
 
     // === this client ===

@@ -346,7 +346,7 @@ impl Drop for Core {
         self.stop_tracking();
         // What was not sent must not leave flights and pending writes behind in L1.
         if let Some(upstream) = &self.shared.upstream {
-            upstream.node.lane.abandon(&mut self.batch, Loss::NotSent);
+            upstream.router.home().abandon(&mut self.batch, Loss::NotSent);
         }
     }
 }

@@ -37,7 +37,7 @@ impl Core {
         let shared = &self.shared;
         let (status, mode, coherence) = match self.upstream() {
             None => ("none", "memory", "none"),
-            Some(upstream) => match upstream.node.lane.status().0 {
+            Some(upstream) => match upstream.router.home().status().0 {
                 Status::Up => ("up", "proxy", self.coherence(upstream)),
                 Status::Suspect | Status::Down => ("down", "proxy", "none"),
             },
@@ -51,7 +51,7 @@ impl Core {
         let namespaces = self.namespace_fields();
         let namespaces: Vec<_> =
             namespaces.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        let l1 = self.upstream().map(|upstream| upstream.node.lane.l1());
+        let l1 = self.upstream().map(|upstream| upstream.router.home().l1());
         let counters = l1.map(|l1| l1.counters()).unwrap_or_default().named();
         let totals = l1.map(|l1| l1.totals()).unwrap_or_default();
         let mut extra = vec![
@@ -88,7 +88,7 @@ impl Core {
 
     /// What keeps L1 in step with an upstream that is up.
     fn coherence(&self, upstream: &Upstream) -> &'static str {
-        let lane = &upstream.node.lane;
+        let lane = upstream.router.home();
         match lane.l1().phase(lane.id()) {
             Phase::Tracking => "tracking",
             Phase::TtlOnly if !self.settings.cache.ttl_mode_max_age.is_zero() => "ttl",
@@ -122,7 +122,7 @@ impl Core {
     pub(super) fn reset_statistics(&self) {
         self.shared.stats.reset();
         if let Some(upstream) = self.upstream() {
-            upstream.node.lane.l1().reset_counters();
+            upstream.router.home().l1().reset_counters();
         }
         self.policy.namespaces.iter().for_each(|space| space.reads.reset());
     }

@@ -288,7 +288,7 @@ impl Core {
         let Some(upstream) = self.upstream() else { return self.in_memory(command, args) };
         let db = integer(&args[1]).and_then(|db| u32::try_from(db).ok());
         if let Some(db) = db
-            && upstream.node.lane.knows_db(db)
+            && upstream.router.home().knows_db(db)
         {
             self.db = db;
             return self.error_free(command);

@@ -83,7 +83,7 @@ impl Core {
 
     fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = &upstream.node.lane;
+        let lane = upstream.router.lane_of(&asked.args[1]);
         let (space, mut settings) = self.policy.resolve(&asked.args[1]);
         self.spaces.note(space);
         if !settings.cache {
@@ -93,7 +93,7 @@ impl Core {
             settings.max_age = settings.max_age.min(settings.hash_max_age);
         }
         let key = EntryKey {
-            identity: 0,
+            identity: lane.key().identity,
             db: asked.db,
             command: asked.command.id,
             key: &asked.args[1],
@@ -153,7 +153,7 @@ impl Core {
     /// MGET, and EXISTS of several keys: all keys from L1 at one moment, or the whole command is sent.
     fn look_up_each(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = &upstream.node.lane;
+        let lane = upstream.router.home();
         let (args, keys) = (asked.args, asked.args.skip(1));
         let mut cached = true;
         for key in keys.iter() {
@@ -166,7 +166,13 @@ impl Core {
         }
         let mget = asked.command.name == "mget";
         let command = if mget { MGET_ELEMENT } else { asked.command.id };
-        let element = |key| EntryKey { identity: 0, db: asked.db, command, key, rest: args.skip(args.len()) };
+        let element = |key| EntryKey {
+            identity: lane.key().identity,
+            db: asked.db,
+            command,
+            key,
+            rest: args.skip(args.len()),
+        };
         let template = ReadOf {
             lane: lane.id(),
             key: element(b""),
@@ -236,7 +242,7 @@ impl Core {
     fn observe(&mut self, asked: &Asked<'_>, read: &ReadOf<'_>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let mut len = 0;
-        match upstream.node.lane.l1().observe(read, self.now, |n| len = n) {
+        match upstream.router.home().l1().observe(read, self.now, |n| len = n) {
             Looked::Hit { .. } => {
                 self.shared.stats.l1.observed_bytes.add(len as u64);
                 Outcome::Send(Effect::Check(Box::new(Check::new(&read.key))), Served::Observed)

@@ -47,7 +47,7 @@ impl Core {
     }
 
     fn l1(&self) -> Option<&L1> {
-        self.upstream().map(|upstream| upstream.node.lane.l1())
+        self.upstream().map(|upstream| upstream.router.home().l1())
     }
 
     // === what the connection chooses ===

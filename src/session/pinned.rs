@@ -261,7 +261,7 @@ impl Session {
         let seq = self.core.slots.next_seq();
         batch.fence(&self.core.client.inbox, seq, self.core.shared.clock.now());
         loop {
-            match upstream.node.lane.append(&mut batch, &self.core.client.inbox) {
+            match upstream.router.home().append(&mut batch, &self.core.client.inbox) {
                 Ok(_) => break,
                 Err(Refused::Down) => return Ok(()),
                 // A full lane is no reason to let a message outrun its invalidation.

@@ -270,7 +270,7 @@ impl Core {
     /// told the lane of it.
     pub(super) fn forget_untracked(&self) {
         if let Some(upstream) = self.upstream() {
-            let (l1, lane) = (upstream.node.lane.l1(), upstream.node.lane.id());
+            let (l1, lane) = (upstream.router.home().l1(), upstream.router.home().id());
             if l1.phase(lane) == Phase::TtlOnly {
                 l1.bump_epoch(lane);
             }
@@ -294,7 +294,7 @@ impl Core {
 
     fn give_up(&self, effect: Effect) {
         if let Some(upstream) = self.upstream() {
-            let lane = &upstream.node.lane;
+            let lane = upstream.router.home();
             effect.lost(lane.l1(), lane.id()).iter().for_each(|waiter| waiter.lose(Loss::NotSent));
         }
     }

@@ -236,7 +236,7 @@ impl Core {
                         self.db = *db;
                         // Else a new lane would not ask for it, and refuse what waits for it.
                         if let Some(upstream) = self.upstream() {
-                            upstream.node.lane.expect_db(*db);
+                            upstream.router.home().expect_db(*db);
                         }
                     }
                     out.extend_from_slice(element);

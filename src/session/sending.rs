@@ -72,7 +72,7 @@ impl Core {
     pub fn change(&self, command: &Command, args: &Args<'_>) -> Change {
         let mut change = Change::default();
         let Some(upstream) = self.upstream().filter(|_| command.may_change()) else { return change };
-        let l1 = upstream.node.lane.l1();
+        let l1 = upstream.router.home().l1();
         let found = command.keys(args, |i, access| {
             if access.writes() {
                 change.add(l1.write_of(&args[i]));
@@ -109,7 +109,7 @@ impl Core {
         let unknown = request.change.unknown;
         let effect = match (request.effect, &self.shared.upstream) {
             (Effect::None, Some(upstream)) if !request.change.is_nothing() => {
-                let lane = &upstream.node.lane;
+                let lane = upstream.router.home();
                 request.change.begin(lane.l1(), lane.id())
             }
             (effect, _) => effect,
@@ -137,7 +137,7 @@ impl Core {
 
     /// Redis announces what changes.
     pub(super) fn tracked(&self) -> bool {
-        let lane = self.upstream().map(|upstream| &upstream.node.lane);
+        let lane = self.upstream().map(|upstream| upstream.router.home());
         lane.is_some_and(|lane| lane.l1().phase(lane.id()) == Phase::Tracking)
     }
 
@@ -148,10 +148,10 @@ impl Core {
             return;
         }
         let Some(upstream) = &self.shared.upstream else { return };
-        match upstream.node.lane.append(&mut self.batch, &self.client.inbox) {
+        match upstream.router.home().append(&mut self.batch, &self.client.inbox) {
             Ok(place) => self.place = place,
             Err(Refused::Full) => self.lane_full = true,
-            Err(Refused::Down) => upstream.node.lane.abandon(&mut self.batch, Loss::NotSent),
+            Err(Refused::Down) => upstream.router.home().abandon(&mut self.batch, Loss::NotSent),
         }
         if self.batch.bytes.capacity() > 2 * BATCH_BYTES {
             self.batch = if self.lane_full { std::mem::take(&mut self.batch) } else { Batch::default() };

@@ -14,7 +14,7 @@ use crate::memory::Engine;
 use crate::near::{Policy, Rules};
 use crate::settings::Settings;
 use crate::stats::Stats;
-use crate::upstream::{Audience, Broadcast, Hub, Node, Pool};
+use crate::upstream::{Audience, Broadcast, Hub, Node, Pool, Router};
 
 /// Handed to every session by the server.
 pub struct Shared {
@@ -68,7 +68,9 @@ pub trait Options: Send + Sync {
 
 /// One upstream and the ways to it.
 pub struct Upstream {
-    /// The node and its lane.
+    /// Which lane a request takes.
+    pub router: Router,
+    /// The node that the lanes lead to.
     pub node: Arc<Node>,
     /// Connections for single clients.
     pub pool: Arc<Pool>,

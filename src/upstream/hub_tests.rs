@@ -5,19 +5,20 @@ use std::task::{Context, Waker};
 
 use super::{RETRY_EVERY, is_worth_saying};
 use crate::clock::Clock;
+use crate::near::Config;
 use crate::near::tracking::{MAX_KEYS, Tracking};
-use crate::near::{Config, LaneId};
 use crate::upstream::audience::Audience;
 use crate::upstream::batch::{Batch, Pending, To};
 use crate::upstream::fence::appended;
 use crate::upstream::inbox::{Delivered, Event, Inbox};
 use crate::upstream::lane::Lane;
+use crate::upstream::lane::LaneKey;
 use crate::upstream::queue::MAX_UNSENT;
 use crate::upstream::{L1, Refused};
 
 fn lane() -> Arc<Lane> {
     let audience = Arc::new(Audience::new(Tracking::new(MAX_KEYS, ahash::RandomState::new())));
-    Lane::new(Clock::start(), Arc::new(L1::new(Config::default())), audience, LaneId(0))
+    Lane::new(Clock::start(), Arc::new(L1::new(Config::default())), audience, LaneKey::default())
 }
 
 fn fenced(inbox: &Inbox) -> Vec<u64> {

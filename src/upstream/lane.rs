@@ -42,8 +42,20 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Rounds of reading and writing before other tasks of the same worker get their turn.
 const ROUNDS: usize = 32;
 
+/// What tells one lane from all others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct LaneKey {
+    /// The node, by its number among those that are known.
+    pub node: u16,
+    /// The user that it acts as upstream: part of every cached entry's key.
+    pub identity: u16,
+    /// Its number among the lanes of this node and user.
+    pub number: u8,
+}
+
 /// The half of the lane that sessions hold.
 pub struct Lane {
+    key: LaneKey,
     pub(super) queue: Mutex<Queue>,
     pub(super) clock: Clock,
     /// L1, and what it knows this lane by.
@@ -52,9 +64,14 @@ pub struct Lane {
 
 impl Lane {
     /// A lane that is not connected yet.
-    pub fn new(clock: Clock, l1: Arc<L1>, audience: Arc<Audience>, lane: LaneId) -> Arc<Self> {
-        let owner = Owner { l1, lane, audience };
-        Arc::new(Lane { queue: Mutex::new(Queue::new(clock.now())), clock, owner })
+    pub fn new(clock: Clock, l1: Arc<L1>, audience: Arc<Audience>, key: LaneKey) -> Arc<Self> {
+        let owner = Owner { l1, lane: LaneId(key.number), audience };
+        Arc::new(Lane { key, queue: Mutex::new(Queue::new(clock.now())), clock, owner })
+    }
+
+    /// What tells it from other lanes.
+    pub fn key(&self) -> LaneKey {
+        self.key
     }
 
     /// The near cache that this lane fills.

@@ -15,12 +15,12 @@ use super::batch::Batch;
 use super::effect::{Check, L1};
 use super::handshake::{Credentials, Welcome, open_lane};
 use super::inbox::Inbox;
-use super::lane::{Connection, Events, Lane, Patience};
+use super::lane::{Connection, Events, Lane, LaneKey, Patience};
 use super::queue::Status;
 use super::vigil::{self, Question, Vigil};
 use super::wire::{Wire, WireError};
 use crate::clock::{Clock, Nanos};
-use crate::near::LaneId;
+
 use crate::net::{Address, ClientTls, ConnectError, ConnectOptions, connect};
 use crate::stats::Stats;
 
@@ -92,7 +92,7 @@ impl Node {
     ) -> Arc<Self> {
         Arc::new(Node {
             target: ArcSwap::from_pointee(target),
-            lane: Lane::new(clock, l1, audience, LaneId(0)),
+            lane: Lane::new(clock, l1, audience, LaneKey::default()),
             welcome: ArcSwap::from_pointee(Welcome::default()),
             vigil: Vigil::default(),
             zombies: Mutex::new(Vec::new()),
