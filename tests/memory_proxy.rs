@@ -187,7 +187,7 @@ fn watched_keys_decide_about_exec() {
         {
             both.check(0, line);
         }
-        for end in ["UNWATCH", "DISCARD", "RESET"] {
+        for end in ["UNWATCH", "DISCARD", "EXEC now", "RESET"] {
             both.check(0, "WATCH a");
             both.check(1, "INCR a");
             if end == "DISCARD" {

@@ -280,9 +280,9 @@ impl Core {
 
     /// Refuses before execution; an open MULTI is spoiled by it.
     pub fn reject(&mut self, id: u16, error: &[u8]) -> Flow {
-        if self.transaction.is_some() && command::by_name(b"exec").is_some_and(|exec| exec.id == id) {
-            // EXEC itself was wrong: that ends the transaction, in words of its own.
-            (self.transaction, self.watching) = (None, None);
+        if command::by_name(b"exec").is_some_and(|exec| exec.id == id) {
+            // EXEC itself was wrong: that ends the transaction if there is one, in words of its own.
+            (self.transaction, self.watching, self.watch) = (None, None, None);
             let why = error.strip_prefix(b"ERR ").unwrap_or(error);
             self.refuse(id, &[b"EXECABORT Transaction discarded because of: ".as_slice(), why].concat());
             return Flow::Next;

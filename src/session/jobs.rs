@@ -200,8 +200,13 @@ impl Session {
             return self.refuse_job(command, &error);
         }
         let (bytes, swallow) = transaction.block();
+        let keyspace = transaction.change.keyspace;
         let block = Block { queued: transaction.queued };
-        match self.exec_on(&mut pinned, &bytes, swallow, &block).await {
+        let result = self.exec_on(&mut pinned, &bytes, swallow, &block, keyspace).await;
+        if keyspace && result.is_err() {
+            self.void();
+        }
+        match result {
             Ok(failed) => {
                 self.count_pinned(command, failed);
                 // Behind a SELECT the connection's database is unknown: it is closed.
@@ -220,19 +225,34 @@ impl Session {
         bytes: &[u8],
         swallow: u32,
         block: &Block,
+        keyspace: bool,
     ) -> Result<bool, Broken> {
         self.send_pinned(pinned, bytes).await?;
         for _ in 0..swallow {
             self.skip_reply(pinned).await?;
         }
-        if !block.needs_care() && pinned.proto == self.core.proto {
+        if !block.needs_care() && !keyspace && pinned.proto == self.core.proto {
             return self.relay(pinned, self.reply_timeout(Cause::Transaction)).await;
         }
         let reply = self.skip_reply(pinned).await?;
         self.fence().await?;
+        if keyspace {
+            // SWAPDB is announced to nobody. Behind the fence no reply from before it can come any more.
+            self.void();
+        }
         let muted = self.core.muted();
         self.core.write_exec(muted, &reply, block);
         Ok(reply.first() == Some(&b'-'))
+    }
+
+    /// Everything in L1 may be of another database than it was.
+    fn void(&self) {
+        if let Some(upstream) = self.core.upstream()
+            && self.core.shared.rules.own_epochs
+        {
+            let lane = &upstream.node.lane;
+            lane.l1().bump_epoch(lane.id());
+        }
     }
 
     /// Asks Redis whether it would queue a command that our table does not know.

@@ -235,7 +235,10 @@ impl Core {
         (self.bypass, self.fenced) = (false, false);
         self.unsubscribe_all();
         self.stop_tracking();
-        self.mute = Mute::No;
+        if self.mute != Mute::This {
+            // Of a RESET that was to be skipped itself, Redis says nothing.
+            self.mute = Mute::No;
+        }
         self.set_proto(Proto::Resp2);
         self.db = self.upstream().map_or(0, |upstream| upstream.first_db);
         self.authenticated = self.settings.server.password.is_none();

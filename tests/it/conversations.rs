@@ -102,6 +102,8 @@ fn client_reply() {
         let mut heard = hear(&mut client, &["CLIENT REPLY SKIP", "SET a 1", "GET a"], 1);
         heard.extend(hear(&mut client, &["CLIENT REPLY OFF", "SET a 2", "GET a", "CLIENT REPLY ON"], 1));
         heard.extend(ask(&mut client, &["GET a", "CLIENT REPLY nonsense", "CLIENT REPLY"]));
+        heard.extend(hear(&mut client, &["CLIENT REPLY SKIP", "RESET", "GET a"], 1));
+        heard.extend(hear(&mut client, &["CLIENT REPLY OFF", "GET a", "RESET", "GET a"], 2));
         heard
     });
 }

@@ -172,6 +172,30 @@ fn a_swapdb_elsewhere_is_noticed_and_verification_would_show_it() {
 }
 
 #[test]
+fn a_swapdb_in_a_transaction_of_its_own_connection_is_seen_at_once() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[("upstream.bulk_threshold", "64kb")]);
+    let (mut client, mut other) = (proxy.client(), proxy.client());
+    let large = "x".repeat(40 << 10);
+    for before in [&["WATCH", "w"][..], &["PING"]] {
+        for proto in ["2", "3"] {
+            client.call(&["HELLO", proto]).unwrap();
+            raw(&mut client, &["FLUSHALL"]);
+            raw(&mut client, &["SET", "k", "in0"]);
+            warm(&proxy, &mut other, &["GET", "k"]);
+            raw(&mut client, before);
+            for command in [&["MULTI"][..], &["MSET", "a", &large, "b", &large], &["SWAPDB", "0", "1"]] {
+                raw(&mut client, command);
+            }
+            assert_eq!(raw(&mut client, &["EXEC"]), r"*2\r\n+OK\r\n+OK\r\n");
+            let nil = if proto == "2" { r"$-1\r\n" } else { r"_\r\n" };
+            assert_eq!(raw(&mut other, &["GET", "k"]), r"$-1\r\n");
+            assert_eq!(raw(&mut client, &["GET", "k"]), nil);
+        }
+    }
+}
+
+#[test]
 fn a_refusal_is_no_verdict_on_what_is_cached() {
     let redis = RedisServer::start(&[]);
     let proxy = eager(&redis, &[("cache.verify", "1")]);

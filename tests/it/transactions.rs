@@ -193,6 +193,7 @@ fn watched_transactions_are_redis_s() {
         &["WATCH k", "MULTI", "DISCARD", "SET k 1", "MULTI", "SET k v", "EXEC", "GET k"],
         &["WATCH a b", "WATCH c", "SET c 1", "MULTI", "GET c", "EXEC", "MULTI", "GET c", "EXEC"],
         &["WATCH k", "MULTI", "GET", "EXEC", "SET k 1", "MULTI", "GET k", "EXEC"],
+        &["EXEC now", "WATCH k", "SET k 1", "EXEC now", "MULTI", "GET k", "EXEC"],
         &["SELECT 1", "WATCH k", "SELECT 2", "SET k 2", "MULTI", "GET k", "EXEC", "SELECT 1", "GET k"],
         &["WATCH k", "MULTI", "SELECT 5", "SET k 5", "EXEC", "GET k", "SELECT 0", "GET k"],
         &["WATCH k", "RESET", "SET k 1", "MULTI", "SET k 2", "EXEC"],
