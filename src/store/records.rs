@@ -29,6 +29,8 @@ pub(super) enum Part {
 pub(super) struct Slot(u32);
 
 pub(super) struct Records {
+    /// Boxed so that the slab grows without copying nodes, and by no more than it needs.
+    #[expect(clippy::vec_box)]
     chunks: Vec<Box<[Node; CHUNK]>>,
     table: HashTable<u32>,
     lists: [List; 3],
@@ -136,6 +138,7 @@ impl Records {
         let node = self.node_mut(slot);
         (node.hash, node.record) = (hash, record);
         self.link(slot, part, cost);
+        self.sweep_table();
         let chunks = &self.chunks;
         self.table.insert_unique(spread(hash), slot, |&slot| spread(node_in(chunks, slot).hash));
     }
@@ -230,6 +233,33 @@ impl Records {
         self.join(part, to, next);
     }
 
+    /// What the table takes more when it doubles for the next record: 0 if it need not.
+    pub fn growth(&self) -> usize {
+        let bytes = self.table.allocation_size();
+        if self.len() < self.fit() { 0 } else { size_class(bytes * 2) - size_class(bytes) }
+    }
+
+    /// Records for which the table is large enough, with a 64th to spare for the marks of removed ones.
+    fn fit(&self) -> usize {
+        match self.table.num_buckets() {
+            // Doubling costs next to nothing.
+            0..64 => usize::MAX,
+            buckets => buckets / 8 * 7 - buckets / 64,
+        }
+    }
+
+    /// Rebuilds the table when it is filled not by records but by the marks of removed ones, for which
+    /// it would double. With something to spare, a rebuild serves many insertions.
+    fn sweep_table(&mut self) {
+        if self.table.num_buckets() < 64 || self.table.capacity() > self.len() || self.len() > self.fit() {
+            return;
+        }
+        let mut swept = HashTable::with_capacity(self.table.num_buckets() / 8 * 7);
+        let hash = |&slot: &u32| spread(node_in(&self.chunks, slot).hash);
+        self.table.iter().for_each(|slot| _ = swept.insert_unique(hash(slot), *slot, hash));
+        self.table = swept;
+    }
+
     fn vacant_slot(&mut self) -> u32 {
         if self.vacant != NIL {
             let slot = self.vacant;
@@ -302,6 +332,7 @@ impl Records {
                 assert_eq!(self.part_of(slot), part);
             }
         }
+        assert!(self.table.num_buckets() < 32 || self.table.num_buckets() <= self.used as usize * 3, "table");
         assert_eq!(self.lists.iter().map(|list| list.len).sum::<usize>(), self.table.len());
         let chain = std::iter::successors(some(self.vacant), |slot| some(self.node(slot.0).next));
         assert_eq!(chain.count() + self.len(), self.used as usize, "vacant nodes");

@@ -304,10 +304,15 @@ impl Shard {
                 self.contest(slot, dropped);
             }
         }
-        while self.bytes() > self.budget {
+        while self.is_over() {
             let Some(hash) = self.evict_last(dropped) else { break };
             dropped.refused |= hash == newcomer;
         }
+    }
+
+    /// Room is kept for the table to double in, else the next record would push out one in 25.
+    fn is_over(&self) -> bool {
+        self.bytes() + self.records.growth() > self.budget
     }
 
     /// Evicts the record that is worth least.
@@ -326,7 +331,7 @@ impl Shard {
     fn contest(&mut self, slot: Slot, dropped: &mut Dropped) {
         let hash = self.records.hash_of(slot);
         let fame = self.fame(hash);
-        while self.bytes() > self.budget {
+        while self.is_over() {
             let Some(victim) = self.last_of_main() else { break };
             if fame <= self.fame(self.records.hash_of(victim)) {
                 if let Some(frequency) = &mut self.frequency {
