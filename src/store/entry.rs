@@ -54,8 +54,9 @@ pub struct Meta {
     pub stored_at: u64,
 }
 
-/// A packed entry. 24 bytes here, the rest behind the box.
-#[derive(Debug)]
+/// A packed entry. 24 bytes here, the rest behind the box. The default one is no entry: it only fills a
+/// place, without an allocation.
+#[derive(Debug, Default)]
 pub struct Entry {
     data: Box<[u8]>,
     /// Low 32 of the 40 bits of the deadline in ms: 34 years.

@@ -5,9 +5,10 @@
 //! is removed is handed back, to be dropped outside the caller's lock.
 
 mod entry;
+mod ghost;
 pub mod glob;
 mod record;
-mod segment;
+mod records;
 mod shard;
 mod size;
 mod sketch;

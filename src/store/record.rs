@@ -29,6 +29,13 @@ pub struct Many {
     bytes: usize,
 }
 
+impl Default for Record {
+    /// A place without a record, which allocates nothing and is asked nothing.
+    fn default() -> Self {
+        Record::One(Entry::default())
+    }
+}
+
 impl Record {
     /// The key, the same in all entries. None only for a record emptied of its entries.
     pub fn key(&self) -> Option<&[u8]> {

@@ -2,16 +2,19 @@
 //! stays. No lock, no clock: `near` holds one of these under each of its shard locks.
 //!
 //! The one idea (W-TinyLFU): a new record enters a small *window*; what falls out of the window gets
-//! into the *main* part only if it was asked for more often lately than the record it would push
-//! out. So a scan passes through the window and leaves the hot records alone. With
-//! `Admission::Always` there is no window and no sketch, and this is a plain LRU.
+//! into the *main* part (probation, and protected for those asked for again) only if it was asked for
+//! more often lately than the record it would push out. So a scan passes through the window and leaves
+//! the hot records alone. Who is turned away and soon asked for again enters the main part at once.
+//! With `Admission::Always` all of this is a plain LRU: everything new or asked for is in the window,
+//! which has no bound of its own.
 //!
 //! Invariant: `bytes()` is what `validate()` recounts, and is at most `budget` after every call. So a smaller
 //! budget is approached in steps, each of which keeps the invariant.
 
 use super::entry::{Entry, EntryKey};
+use super::ghost::Ghost;
 use super::record::Record;
-use super::segment::{NODE, Segment};
+use super::records::{Part, Records, Slot};
 use super::sketch::Sketch;
 use ahash::RandomState;
 
@@ -29,11 +32,9 @@ pub enum Admission {
 
 /// One shard.
 pub struct Shard {
-    window: Segment,
-    main: Segment,
-    sketch: Option<Sketch>,
-    admit_after: u8,
-    returns: Returns,
+    records: Records,
+    /// None with `Admission::Always`.
+    frequency: Option<Frequency>,
     /// Bytes that everything here may take.
     budget: usize,
     /// Entries in all records.
@@ -66,29 +67,34 @@ pub struct Swept {
     pub complete: bool,
 }
 
-/// The window is a tenth of the shard: best on average over the traces of benches/hit_ratio.rs. Hill
-/// climbing for it was tried and was worse than this at every sample size, being slow and noisy.
+/// What admission by frequency goes by.
+struct Frequency {
+    sketch: Sketch,
+    ghost: Ghost,
+    admit_after: u8,
+    returns: Returns,
+}
+
+// Shares: best on average over the traces of benches/hit_ratio.rs. Hill climbing for the window was tried
+// and was worse than this, being slow and noisy.
+
+/// The window is a tenth of the shard.
 const WINDOW_SHARE: usize = 10;
+/// Of the main part, two thirds are protected.
+const PROTECTED_SHARE: (usize, usize) = (2, 3);
+/// Records that one call moves from one part to another, at most: one large value may make room
+/// necessary for thousands of small ones, and the next calls can do the rest.
+const MAX_MOVES: usize = 64;
 /// Bytes that one step towards a smaller budget frees, about: some thousand records.
 const SHRINK_STEP: usize = 256 * 1024;
+
 impl Shard {
     /// A shard of at most `budget` bytes. `state` is the same in all shards.
     pub fn new(budget: usize, admission: Admission, state: RandomState) -> Self {
-        let (sketch, admit_after) = match admission {
-            Admission::Always => (None, 0),
-            Admission::Frequency { admit_after } => (Some(Sketch::new(0)), admit_after),
-        };
-        Shard {
-            window: Segment::new(),
-            main: Segment::new(),
-            sketch,
-            admit_after,
-            returns: Returns::default(),
-            budget,
-            entries: 0,
-            state,
-            earliest: u64::MAX,
-        }
+        let mut shard =
+            Shard { records: Records::new(), frequency: None, budget, entries: 0, state, earliest: u64::MAX };
+        shard.set_admission(admission);
+        shard
     }
 
     /// Sets another budget, or makes one step towards a smaller one, so that the caller's lock is held
@@ -102,10 +108,9 @@ impl Shard {
         }
         // What tables give back may spare a record, so they are asked each time; they do at halvings only.
         while self.bytes() > self.budget && self.evict_last(dropped).is_some() {
-            self.window.compact();
-            self.main.compact();
-            if let Some(sketch) = &mut self.sketch {
-                sketch.trim(self.entries);
+            self.records.compact();
+            if let Some(frequency) = &mut self.frequency {
+                frequency.trim(self.records.len());
             }
         }
         self.budget == wanted
@@ -113,24 +118,16 @@ impl Shard {
 
     /// Sets another rule for who may stay. What is here stays.
     pub fn set_admission(&mut self, admission: Admission) {
-        match admission {
-            Admission::Always => {
-                self.sketch = None;
-                while let Some((hash, record)) = self.window.pop_lru() {
-                    self.main.put(hash, record);
-                }
-                self.window.compact();
-            }
-            Admission::Frequency { admit_after } => {
-                self.sketch.get_or_insert_with(|| Sketch::new(0));
-                self.admit_after = admit_after;
-            }
+        match (admission, &mut self.frequency) {
+            (Admission::Always, frequency) => *frequency = None,
+            (Admission::Frequency { admit_after }, Some(frequency)) => frequency.admit_after = admit_after,
+            (Admission::Frequency { admit_after }, none) => *none = Some(Frequency::new(admit_after)),
         }
     }
 
     /// Bytes in use, overhead included.
     pub fn bytes(&self) -> usize {
-        self.window.bytes() + self.main.bytes() + self.sketch.as_ref().map_or(0, Sketch::bytes)
+        self.records.bytes() + self.frequency.as_ref().map_or(0, Frequency::bytes)
     }
 
     /// Entries held.
@@ -150,26 +147,20 @@ impl Shard {
 
     /// Counts an access to a key that is not (validly) cached; true when it is worth caching.
     pub fn wants(&mut self, hash: u64) -> bool {
-        let Some(sketch) = &mut self.sketch else { return true };
-        let accesses = sketch.touch(hash);
-        self.returns.count(accesses);
-        accesses >= self.admit_after || self.returns.are_usual()
+        self.frequency.as_mut().is_none_or(|frequency| frequency.wants(hash))
     }
 
     /// Makes the key's record the most recent one and shows the reply to `key` to `serve`, which says
     /// whether it was used: then that is counted as an access.
     pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry) -> bool) -> bool {
-        let record = match self.main.records.get_mut(&hash) {
-            Some(record) => Some(record),
-            None => self.window.records.get_mut(&hash),
-        };
-        let entry = record.and_then(|record| record.get_mut(key, &self.state));
-        let Some(entry) = entry.filter(|entry| serve(entry)) else { return false };
-        entry.count_hit();
-        if let Some(sketch) = &mut self.sketch {
-            self.returns.count(sketch.touch(hash));
+        let Some(slot) = self.records.find(hash) else { return false };
+        let entry = self.records.get_mut(slot).get_mut(key, &self.state);
+        let served = entry.filter(|entry| serve(entry)).map(Entry::count_hit).is_some();
+        if served && let Some(frequency) = &mut self.frequency {
+            frequency.touch(hash);
         }
-        true
+        self.rise(slot);
+        served
     }
 
     /// The reply to `key`, without counting anything.
@@ -179,30 +170,31 @@ impl Shard {
 
     /// All replies under a hash.
     pub fn record(&self, hash: u64) -> Option<&Record> {
-        self.main.records.peek(&hash).or_else(|| self.window.records.peek(&hash))
+        self.records.find(hash).map(|slot| self.records.get(slot))
     }
 
     /// Stores a reply and makes room for it.
     pub fn insert(&mut self, hash: u64, key: &EntryKey, entry: Entry) -> Dropped {
         let mut dropped = Dropped::default();
         self.earliest = self.earliest.min(entry.deadline());
-        let segment = match self.main.records.contains(&hash) {
-            true => &mut self.main,
-            false => &mut self.window,
-        };
-        match segment.records.get_mut(&hash) {
-            Some(record) if record.key() == Some(key.key) => {
-                let (before, count) = (record.cost(), record.len());
-                dropped.entry = record.insert(key, entry, &self.state);
-                segment.payload = segment.payload + record.cost() - before;
-                self.entries = self.entries + record.len() - count;
+        let found = self.records.find(hash);
+        match found.filter(|&slot| self.records.get(slot).key() == Some(key.key)) {
+            Some(slot) => {
+                let state = &self.state;
+                dropped.entry = self.records.edit(slot, |record| record.insert(key, entry, state));
+                self.entries += usize::from(dropped.entry.is_none());
+                self.rise(slot);
             }
             // Nothing there, or (once in 2^64) another key with the same hash, which goes.
-            _ => {
-                let segment = if self.sketch.is_some() { &mut self.window } else { &mut self.main };
-                let old = segment.put(hash, Record::One(entry));
-                self.entries = self.entries + 1 - old.as_ref().map_or(0, Record::len);
-                dropped.first = old;
+            None => {
+                dropped.first = found.map(|slot| self.take(slot));
+                if self.records.is_full() {
+                    self.evict_last(&mut dropped);
+                }
+                let known = self.frequency.as_mut().is_some_and(|frequency| frequency.ghost.take(hash));
+                let part = if known { Part::Probation } else { Part::Window };
+                self.records.insert(hash, Record::One(entry), part);
+                self.entries += 1;
             }
         }
         self.make_room(hash, &mut dropped);
@@ -211,25 +203,24 @@ impl Shard {
 
     /// Removes all replies under a hash.
     pub fn remove(&mut self, hash: u64) -> Option<Record> {
-        let record = self.main.pop(hash).or_else(|| self.window.pop(hash))?;
+        self.records.find(hash).map(|slot| self.take(slot))
+    }
+
+    fn take(&mut self, slot: Slot) -> Record {
+        let record = self.records.remove(slot);
         self.entries -= record.len();
-        Some(record)
+        record
     }
 
     /// Removes the reply to `key` only.
     pub fn remove_entry(&mut self, hash: u64, key: &EntryKey) -> Option<Record> {
-        let segment = match self.main.records.contains(&hash) {
-            true => &mut self.main,
-            false => &mut self.window,
-        };
-        let record = segment.records.peek_mut(&hash)?;
+        let slot = self.records.find(hash)?;
+        let (record, state) = (self.records.get(slot), &self.state);
+        record.get(key, state)?;
         if record.len() <= 1 {
-            record.get(key, &self.state)?;
-            return self.remove(hash);
+            return Some(self.take(slot));
         }
-        let before = record.cost();
-        let entry = record.remove(key, &self.state)?;
-        segment.payload = segment.payload + record.cost() - before;
+        let entry = self.records.edit(slot, |record| record.remove(key, state))?;
         self.entries -= 1;
         Some(Record::One(entry))
     }
@@ -238,13 +229,14 @@ impl Shard {
     pub fn clear(&mut self) -> impl Sized + use<> {
         self.entries = 0;
         self.earliest = u64::MAX;
-        let old = (std::mem::replace(&mut self.window, Segment::new()), &mut self.main);
-        (old.0.records, std::mem::replace(old.1, Segment::new()).records)
+        std::mem::replace(&mut self.records, Records::new())
     }
 
-    /// All records, the most recent first.
+    /// All records, the most recent of each part first; of a plain LRU, the most recent first.
     pub fn records(&self) -> impl Iterator<Item = (u64, &Record)> {
-        self.window.records.iter().chain(self.main.records.iter()).map(|(hash, record)| (*hash, record))
+        let parts = [Part::Window, Part::Protected, Part::Probation].into_iter();
+        let slots = parts.flat_map(|part| self.records.iter(part));
+        slots.map(|slot| (self.records.hash_of(slot), self.records.get(slot)))
     }
 
     /// The moment before which no entry can have ended.
@@ -257,13 +249,13 @@ impl Shard {
     pub fn sweep(&mut self, budget: usize, dead: impl Fn(&Entry) -> bool, dropped: &mut Dropped) -> Swept {
         let mut swept = Swept { complete: true, ..Swept::default() };
         let mut earliest = u64::MAX;
-        for segment in [&mut self.window, &mut self.main] {
+        for part in [Part::Window, Part::Probation, Part::Protected] {
             let mut condemned = Vec::new();
-            swept.complete &= segment.records.len() <= budget;
-            for (hash, record) in segment.records.iter().rev().take(budget) {
+            swept.complete &= self.records.len_of(part) <= budget;
+            for slot in self.records.iter_back(part).take(budget) {
                 swept.seen += 1;
                 let mut any = false;
-                for entry in record.entries() {
+                for entry in self.records.get(slot).entries() {
                     if dead(entry) {
                         any = true;
                     } else {
@@ -271,11 +263,11 @@ impl Shard {
                     }
                 }
                 if any {
-                    condemned.push(*hash);
+                    condemned.push(slot);
                 }
             }
-            for hash in condemned {
-                swept.removed += segment.bury(hash, &dead, dropped);
+            for slot in condemned {
+                swept.removed += self.records.bury(slot, &dead, dropped);
             }
         }
         if swept.complete {
@@ -285,49 +277,79 @@ impl Shard {
         swept
     }
 
+    /// Moves a record that was asked for to where it is safest.
+    fn rise(&mut self, slot: Slot) {
+        if self.frequency.is_none() || self.records.part_of(slot) == Part::Window {
+            return self.records.move_to(slot, Part::Window);
+        }
+        self.records.move_to(slot, Part::Protected);
+        for _ in 0..MAX_MOVES {
+            let protected = self.records.bytes_of(Part::Protected);
+            let most =
+                (self.records.bytes_of(Part::Probation) + protected) / PROTECTED_SHARE.1 * PROTECTED_SHARE.0;
+            let Some(last) = self.records.last(Part::Protected).filter(|_| protected > most) else { break };
+            self.records.move_to(last, Part::Probation);
+        }
+    }
+
     fn make_room(&mut self, newcomer: u64, dropped: &mut Dropped) {
-        if let Some(sketch) = &mut self.sketch {
-            sketch.fit(self.entries);
-            while self.window.bytes() > self.budget / WINDOW_SHARE && self.window.records.len() > 1 {
-                let Some((hash, record)) = self.window.pop_lru() else { break };
-                self.contest(hash, record, dropped);
+        if let Some(frequency) = &mut self.frequency {
+            frequency.fit(self.records.len());
+            for _ in 0..MAX_MOVES {
+                let window = self.records.bytes_of(Part::Window);
+                if window <= self.budget / WINDOW_SHARE || self.records.len_of(Part::Window) <= 1 {
+                    break;
+                }
+                let Some(slot) = self.records.last(Part::Window) else { break };
+                self.contest(slot, dropped);
             }
         }
-        while self.bytes() > self.budget {
+        while self.is_over() {
             let Some(hash) = self.evict_last(dropped) else { break };
             dropped.refused |= hash == newcomer;
         }
     }
 
+    /// Room is kept for the table to double in, else the next record would push out one in 25.
+    fn is_over(&self) -> bool {
+        self.bytes() + self.records.growth() > self.budget
+    }
+
     /// Evicts the record that is worth least.
     fn evict_last(&mut self, dropped: &mut Dropped) -> Option<u64> {
-        let (hash, record) = self.main.pop_lru().or_else(|| self.window.pop_lru())?;
-        self.evict(record, dropped);
+        let slot = self.last_of_main().or_else(|| self.records.last(Part::Window))?;
+        let hash = self.records.hash_of(slot);
+        self.evict(slot, dropped);
         Some(hash)
     }
 
-    /// A record that left the window takes the place of less frequent ones, or goes.
-    fn contest(&mut self, hash: u64, record: Record, dropped: &mut Dropped) {
+    fn last_of_main(&self) -> Option<Slot> {
+        self.records.last(Part::Probation).or_else(|| self.records.last(Part::Protected))
+    }
+
+    /// A record that leaves the window takes the place of less frequent ones, or goes.
+    fn contest(&mut self, slot: Slot, dropped: &mut Dropped) {
+        let hash = self.records.hash_of(slot);
         let fame = self.fame(hash);
-        let cost = record.cost() + NODE;
-        while self.bytes() + cost > self.budget {
-            let Some((victim, _)) = self.main.records.peek_lru() else { break };
-            if fame <= self.fame(*victim) {
-                return self.evict(record, dropped);
+        while self.is_over() {
+            let Some(victim) = self.last_of_main() else { break };
+            if fame <= self.fame(self.records.hash_of(victim)) {
+                if let Some(frequency) = &mut self.frequency {
+                    frequency.ghost.put(hash);
+                }
+                return self.evict(slot, dropped);
             }
-            if let Some((_, victim)) = self.main.pop_lru() {
-                self.evict(victim, dropped);
-            }
+            self.evict(victim, dropped);
         }
-        self.main.put(hash, record);
+        self.records.move_to(slot, Part::Probation);
     }
 
     fn fame(&self, hash: u64) -> u8 {
-        self.sketch.as_ref().map_or(0, |sketch| sketch.count(hash))
+        self.frequency.as_ref().map_or(0, |frequency| frequency.sketch.count(hash))
     }
 
-    fn evict(&mut self, record: Record, dropped: &mut Dropped) {
-        self.entries -= record.len();
+    fn evict(&mut self, slot: Slot, dropped: &mut Dropped) {
+        let record = self.take(slot);
         dropped.evicted += record.len();
         dropped.push(record);
     }
@@ -335,22 +357,45 @@ impl Shard {
     /// Recounts everything and compares.
     #[cfg(test)]
     pub fn validate(&self) {
+        self.records.validate();
         let mut entries = 0;
-        for segment in [&self.window, &self.main] {
-            let payload: usize = segment.records.iter().map(|(_, record)| record.cost()).sum();
-            assert_eq!(payload, segment.payload, "payload bytes");
-            assert!(segment.records.len() <= segment.peak);
-            for (_, record) in &segment.records {
-                assert!(!record.is_empty(), "empty record");
-                assert!(record.entries().all(|e| Some(e.key()) == record.key()));
-                assert!(record.entries().all(|e| e.deadline() >= self.earliest), "earliest");
-                entries += record.len();
-            }
-        }
-        for (hash, _) in &self.window.records {
-            assert!(!self.main.records.contains(hash), "in both parts");
+        for (_, record) in self.records() {
+            assert!(!record.is_empty(), "empty record");
+            assert!(record.entries().all(|e| Some(e.key()) == record.key()));
+            assert!(record.entries().all(|e| e.deadline() >= self.earliest), "earliest");
+            entries += record.len();
         }
         assert_eq!(entries, self.entries, "entries");
+    }
+}
+
+impl Frequency {
+    fn new(admit_after: u8) -> Self {
+        Frequency { sketch: Sketch::new(0), ghost: Ghost::new(), admit_after, returns: Returns::default() }
+    }
+
+    fn wants(&mut self, hash: u64) -> bool {
+        self.touch(hash) >= self.admit_after || self.returns.are_usual()
+    }
+
+    fn touch(&mut self, hash: u64) -> u8 {
+        let accesses = self.sketch.touch(hash);
+        self.returns.count(accesses);
+        accesses
+    }
+
+    fn fit(&mut self, keys: usize) {
+        self.sketch.fit(keys);
+        self.ghost.fit(keys);
+    }
+
+    fn trim(&mut self, keys: usize) {
+        self.sketch.trim(keys);
+        self.ghost.trim(keys);
+    }
+
+    fn bytes(&self) -> usize {
+        self.sketch.bytes() + self.ghost.bytes()
     }
 }
 

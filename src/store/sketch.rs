@@ -8,8 +8,9 @@
 type Block = [u64; 8];
 /// Counters saturate here.
 const MAX: u64 = 15;
-/// Counters are halved after this many accesses per expected key: as TinyLFU.
-const SAMPLE_PER_KEY: usize = 10;
+/// Counters are halved after this many accesses per expected key. TinyLFU has ten; forgetting that soon
+/// costs the rule of the second access its firsts.
+const SAMPLE_PER_KEY: usize = 40;
 /// Expected keys per block: a word (16 counters) serves two keys.
 const KEYS_PER_BLOCK: usize = 16;
 /// The smallest sketch: 2 KB, so that few keys do not share counters.
