@@ -186,7 +186,7 @@ fn object(ctx: &mut Ctx) -> Result<(), Fault> {
         OBJECT_HELP.iter().for_each(|line| ctx.w.simple(line));
         return Ok(());
     }
-    let now = ctx.keys.now;
+    let now = ctx.keys.now();
     // Shared small integers have no reference count where values may be evicted one by one.
     let shares = ctx.config.max_memory == 0 || ctx.config.eviction == Eviction::Refuse;
     let Some(entry) = ctx.keys.peek(ctx.arg(2)) else {

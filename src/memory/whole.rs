@@ -39,7 +39,7 @@ fn each_db(ctx: &mut Ctx, mut visit: impl FnMut(&mut Db)) {
 
 fn keys(ctx: &mut Ctx) -> Result<(), Fault> {
     // As in Redis a star alone is no pattern: patterns do not match a key without a name, but this does.
-    let (pattern, now) = (Some(ctx.arg(1)).filter(|pattern| *pattern != b"*"), ctx.keys.now);
+    let (pattern, now) = (Some(ctx.arg(1)).filter(|pattern| *pattern != b"*"), ctx.keys.now());
     let mut found = bytes::BytesMut::new();
     let mut count = 0;
     let mut w = crate::resp::Writer::new(&mut found, ctx.w.proto);
@@ -121,7 +121,7 @@ pub fn cursor(text: &[u8]) -> Result<u64, Fault> {
 fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
     let start = cursor(ctx.arg(1))?;
     let options = ScanOptions::parse(ctx, 2, true)?;
-    let (now, number) = (ctx.keys.now, ctx.keys.db);
+    let (now, number) = (ctx.keys.now(), ctx.keys.db);
     let shards = ctx.keys.shard_count() as u64;
     let mut found = bytes::BytesMut::new();
     let (mut matched, mut seen) = (0, 0);
@@ -157,7 +157,7 @@ fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn randomkey(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (now, number) = (ctx.keys.now, ctx.keys.db);
+    let (now, number) = (ctx.keys.now(), ctx.keys.db);
     loop {
         let mut sizes = Vec::new();
         each_db(ctx, |db| sizes.push(db.keys.len()));
@@ -176,8 +176,9 @@ fn randomkey(ctx: &mut Ctx) -> Result<(), Fault> {
         let keys = &shard.dbs[number].keys;
         let at = pick as u32;
         if keys.at(at).expired(now) {
-            let value = super::view::expire(shard, number, at);
-            ctx.keys.discard(value);
+            let gone = super::view::expire(shard, number, at);
+            ctx.keys.discard(gone.value);
+            ctx.keys.ready.extend(gone.awaited.map(|key| (number, key)));
             continue;
         }
         ctx.w.bulk(keys.at(at).key());
