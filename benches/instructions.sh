@@ -19,6 +19,7 @@ free_port() {
 answers() {
     until [ "$(redis-cli -p "$1" SET key:__rand_int__ "$value" 2>/dev/null)" = OK ]; do sleep 0.05; done
 }
+scale=500
 load=(-t get) # redis-benchmark's arguments: what is counted
 # Instructions of one run of $2 requests in pipelines of $1; the rest is the server's command line, in which
 # PORT stands for its port.
@@ -40,7 +41,7 @@ total() {
 # Instructions per request of a long run in pipelines of $1, without those of a short one.
 each() {
     local depth=$1 short long before after
-    short=$((depth * 500)) long=$((depth * 2500))
+    short=$((depth * scale)) long=$((depth * scale * 5))
     shift
     before=$(total "$depth" "$short" "$@")
     after=$(total "$depth" "$long" "$@")
@@ -58,8 +59,8 @@ if [ "${1:-}" = memory-all ]; then
     [ $# -gt 0 ] || set -- get set incr lpush lrange sadd hset zadd mset
     printf '%-8s %7s %7s %6s   instructions/request, pipeline 64\n' command redis memory ratio
     for command in "$@"; do
-        load=(-d 64 -r 10000 -t "$command")
-        [ "$command" != lrange ] || load=(LRANGE list:100 0 99)
+        load=(-d 64 -r 10000 -t "$command") scale=500
+        [ "$command" != lrange ] || load=(LRANGE list:100 0 99) scale=100
         theirs=$(each 64 redis-server --port PORT --save '')
         ours=$(each 64 "$bin" --listen 127.0.0.1:PORT --set server.worker_threads=1 --upstream '')
         printf '%-8s %7s %7s %6s\n' "$command" "$theirs" "$ours" "$((ours * 100 / theirs)) %"

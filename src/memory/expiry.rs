@@ -3,7 +3,7 @@
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{Fault, SYNTAX, quoted};
-use super::keyspace::{Entry, NEVER};
+use super::keyspace::NEVER;
 use super::number::{int_arg, integer};
 
 /// The commands.
@@ -134,10 +134,10 @@ fn persist(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
-    let answer = match ctx.keys.look(ctx.arg(1)).map(Entry::expires) {
+    let answer = match ctx.keys.look_at_expiry(ctx.arg(1)) {
         None => -2,
-        Some(None) => -1,
-        Some(Some(time)) => {
+        Some(NEVER) => -1,
+        Some(time) => {
             let time = if relative { (time - ctx.keys.now()).max(0) } else { time };
             // Not negative; the sum may exceed what is signed.
             if unit == Unit::Seconds { ((time as u64 + 500) / 1000) as i64 } else { time }

@@ -266,7 +266,7 @@ impl<T: Keyed> Table<T> {
 }
 
 /// A vector that grows by chunks, so that growing a large one copies nothing.
-struct Chunks<T> {
+pub struct Chunks<T> {
     chunks: Vec<Vec<T>>,
     len: usize,
     /// Bytes allocated: asked for after each change to a key, and changed by few.
@@ -289,11 +289,17 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T> Chunks<T> {
+    /// Bytes allocated by itself.
+    pub fn heap(&self) -> usize {
+        self.heap
+    }
+
     fn len(&self) -> usize {
         self.len
     }
 
-    fn push(&mut self, item: T) {
+    /// Adds an item at the end.
+    pub fn push(&mut self, item: T) {
         let chunk = self.len / CHUNK;
         if chunk == self.chunks.len() {
             // The first chunk grows as a vector does: most tables are small.
@@ -316,7 +322,7 @@ impl<T> Chunks<T> {
     }
 
     /// The last item takes the place of the one at `at`.
-    fn swap_remove(&mut self, at: usize) -> T {
+    pub fn swap_remove(&mut self, at: usize) -> T {
         let last = self.len - 1;
         let mut item = self.chunks[last / CHUNK].pop().expect("the last chunk in use is not empty");
         if at != last {

@@ -105,18 +105,9 @@ impl<'a> Keys<'a> {
 
     /// The value of a key, for a command that reads.
     pub fn get(&mut self, key: &[u8]) -> Option<&Value> {
-        let found = self.locate(self.hash(key), key);
-        match found {
-            Ok(spot) => {
-                self.locked.shard(spot.shard).counts.hits += 1;
-                self.touch(spot);
-                Some(&self.entry(spot).value)
-            }
-            Err(shard) => {
-                self.locked.shard(shard).counts.misses += 1;
-                None
-            }
-        }
+        let spot = self.counted(key)?;
+        self.touch(spot);
+        Some(&self.entry(spot).value)
     }
 
     /// The value of a key, to be changed.
@@ -138,18 +129,16 @@ impl<'a> Keys<'a> {
         self.find(key).is_some()
     }
 
-    /// The entry of a key, for a command that reads without that being a use (EXISTS, TTL).
+    /// The entry of a key, for a command that reads without that being a use (EXISTS, TYPE).
     pub fn look(&mut self, key: &[u8]) -> Option<&Entry> {
-        match self.locate(self.hash(key), key) {
-            Ok(spot) => {
-                self.locked.shard(spot.shard).counts.hits += 1;
-                Some(self.entry(spot))
-            }
-            Err(shard) => {
-                self.locked.shard(shard).counts.misses += 1;
-                None
-            }
-        }
+        let spot = self.counted(key)?;
+        Some(self.entry(spot))
+    }
+
+    /// As `look`: when the key expires, `NEVER` when it does not.
+    pub fn look_at_expiry(&mut self, key: &[u8]) -> Option<i64> {
+        let spot = self.counted(key)?;
+        Some(self.expires(spot).unwrap_or(NEVER))
     }
 
     /// The value as a type, for a command that reads.
@@ -284,7 +273,8 @@ impl<'a> Keys<'a> {
 
     /// When the key expires: none without such a key, `NEVER` when it does not.
     pub fn expiry(&mut self, key: &[u8]) -> Option<i64> {
-        self.peek(key).map(|entry| entry.expires().unwrap_or(NEVER))
+        let spot = self.find(key)?;
+        Some(self.expires(spot).unwrap_or(NEVER))
     }
 
     /// Sets when an existing key expires. Tells nobody.
@@ -366,6 +356,18 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// As `find`, for a command that reads.
+    fn counted(&mut self, key: &[u8]) -> Option<Spot> {
+        let found = self.locate(self.hash(key), key);
+        let (Ok(Spot { shard, .. }) | Err(shard)) = found;
+        let counts = &mut self.locked.shard(shard).counts;
+        match found {
+            Ok(_) => counts.hits += 1,
+            Err(_) => counts.misses += 1,
+        }
+        found.ok()
+    }
+
     fn find(&mut self, key: &[u8]) -> Option<Spot> {
         self.locate(self.hash(key), key).ok()
     }
@@ -375,13 +377,18 @@ impl<'a> Keys<'a> {
         let (number, shard) = (self.db, self.shards.of(hash));
         let keys = &self.locked.shard_ref(shard).dbs[number].keys;
         let at = keys.find(hash, key).ok_or(shard)?;
-        if keys.at(at).expires().is_none_or(|time| self.now() <= time) {
+        if keys.expires(keys.at(at)).is_none_or(|time| self.now() <= time) {
             return Ok(Spot { shard, at });
         }
         let gone = expire(self.locked.shard(shard), number, at);
         self.discard(gone.value);
         self.ready.extend(gone.awaited.map(|key| (number, key)));
         Err(shard)
+    }
+
+    fn expires(&self, spot: Spot) -> Option<i64> {
+        let keys = &self.locked.shard_ref(spot.shard).dbs[self.db].keys;
+        keys.expires(keys.at(spot.at))
     }
 
     fn entry(&mut self, spot: Spot) -> &Entry {

@@ -46,7 +46,7 @@ fn keys(ctx: &mut Ctx) -> Result<(), Fault> {
     each_db(ctx, |db| {
         for entry in db.keys.iter() {
             let wanted = pattern.is_none_or(|pattern| glob_match(pattern, entry.key()));
-            if wanted && !entry.expired(now) {
+            if wanted && !db.keys.is_over(entry, now) {
                 w.bulk(entry.key());
                 count += 1;
             }
@@ -126,11 +126,11 @@ fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
     let mut found = bytes::BytesMut::new();
     let (mut matched, mut seen) = (0, 0);
     let mut w = crate::resp::Writer::new(&mut found, ctx.w.proto);
-    let mut visit = |entry: &Entry| {
+    let mut visit = |keys: &Keyspace, entry: &Entry| {
         seen += 1;
         let kind =
             options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.value.type_name().as_bytes()));
-        if options.wants(entry.key()) && kind && !entry.expired(now) {
+        if options.wants(entry.key()) && kind && !keys.is_over(entry, now) {
             w.bulk(entry.key());
             matched += 1;
         }
@@ -140,7 +140,7 @@ fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
     while at < shards * SCAN_END {
         let space: &Keyspace = &ctx.keys.locked.shard((at / SCAN_END) as usize).dbs[number].keys;
         let mut total = 0;
-        let next = space.scan(at % SCAN_END, |entry| total = visit(entry));
+        let next = space.scan(at % SCAN_END, |entry| total = visit(space, entry));
         at = at / SCAN_END * SCAN_END + next;
         looked += 1;
         // As Redis: up to ten times as many buckets as keys asked for.
@@ -175,7 +175,7 @@ fn randomkey(ctx: &mut Ctx) -> Result<(), Fault> {
         let shard = ctx.keys.locked.shard(shard.unwrap_or(0));
         let keys = &shard.dbs[number].keys;
         let at = pick as u32;
-        if keys.at(at).expired(now) {
+        if keys.is_over(keys.at(at), now) {
             let gone = super::view::expire(shard, number, at);
             ctx.keys.discard(gone.value);
             ctx.keys.ready.extend(gone.awaited.map(|key| (number, key)));
