@@ -3,6 +3,7 @@
 # few per cent shows. The kernel's part is not in it.
 #
 #   cargo build --release && benches/instructions.sh [row …]     rows: redis hit miss memory; default: all
+#   benches/instructions.sh memory-all [command …]               nine commands: Redis, memory engine
 #
 # Each count is the difference of a long and a short run, divided by the difference of their requests: what
 # start and warming cost is in both and drops out. redis-benchmark uses one client, so that little depends on
@@ -18,6 +19,8 @@ free_port() {
 answers() {
     until [ "$(redis-cli -p "$1" SET key:__rand_int__ "$value" 2>/dev/null)" = OK ]; do sleep 0.05; done
 }
+scale=500
+load=(-t get) # redis-benchmark's arguments: what is counted
 # Instructions of one run of $2 requests in pipelines of $1; the rest is the server's command line, in which
 # PORT stands for its port.
 total() {
@@ -29,10 +32,20 @@ total() {
     answers "$port"
     # What an entry needs to be admitted to L1.
     redis-benchmark -p "$port" -t get -n 100 -c 1 -q >/dev/null
-    redis-benchmark -p "$port" -t get -n "$requests" -c 1 -P "$depth" -q >/dev/null
+    redis-cli -p "$port" RPUSH list:100 $(seq 100001 100100) >/dev/null
+    redis-benchmark -p "$port" -n "$requests" -c 1 -P "$depth" -q "${load[@]}" >/dev/null
     kill "$pid"
     wait "$pid" || true
     awk '/^(totals|summary):/ { print $2; exit }' "$dir/out"
+}
+# Instructions per request of a long run in pipelines of $1, without those of a short one.
+each() {
+    local depth=$1 short long before after
+    short=$((depth * scale)) long=$((depth * scale * 5))
+    shift
+    before=$(total "$depth" "$short" "$@")
+    after=$(total "$depth" "$long" "$@")
+    echo $(((after - before) / (long - short)))
 }
 value=$(printf 'x%.0s' {1..64})
 redis=$(free_port)
@@ -41,6 +54,19 @@ redis_pid=$!
 answers "$redis"
 off=(--set cache.enabled=false)
 "$bin" "${off[@]}" --check >/dev/null 2>&1 || off=() # older: there is no L1 to switch off
+if [ "${1:-}" = memory-all ]; then
+    shift
+    [ $# -gt 0 ] || set -- get set incr lpush lrange sadd hset zadd mset
+    printf '%-8s %7s %7s %6s   instructions/request, pipeline 64\n' command redis memory ratio
+    for command in "$@"; do
+        load=(-d 64 -r 10000 -t "$command") scale=500
+        [ "$command" != lrange ] || load=(LRANGE list:100 0 99) scale=100
+        theirs=$(each 64 redis-server --port PORT --save '')
+        ours=$(each 64 "$bin" --listen 127.0.0.1:PORT --set server.worker_threads=1 --upstream '')
+        printf '%-8s %7s %7s %6s\n' "$command" "$theirs" "$ours" "$((ours * 100 / theirs)) %"
+    done
+    exit
+fi
 printf '%-8s %-9s %s\n' row pipeline 'instructions/request'
 [ $# -gt 0 ] || set -- redis hit miss memory
 for row in "$@"; do
@@ -53,9 +79,6 @@ for row in "$@"; do
     *) echo "no such row: $row" >&2 && exit 1 ;;
     esac
     for depth in 1 64; do
-        short=$((depth * 500)) long=$((depth * 2500))
-        before=$(total "$depth" "$short" "${command[@]}")
-        after=$(total "$depth" "$long" "${command[@]}")
-        printf '%-8s %-9s %s\n' "$row" "$depth" $(((after - before) / (long - short)))
+        printf '%-8s %-9s %s\n' "$row" "$depth" "$(each "$depth" "${command[@]}")"
     done
 done

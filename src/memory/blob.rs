@@ -19,12 +19,25 @@ pub enum Blob {
 impl Blob {
     /// A copy of `bytes`.
     pub fn new(bytes: &[u8]) -> Blob {
-        if bytes.len() > INLINE {
+        if !Blob::fits_inline(bytes) {
             return Blob::Heap(bytes.into());
         }
         let mut inline = [0; INLINE];
         inline[..bytes.len()].copy_from_slice(bytes);
         Blob::Inline(bytes.len() as u8, inline)
+    }
+
+    /// Whether a blob of these bytes allocates nothing.
+    pub fn fits_inline(bytes: &[u8]) -> bool {
+        bytes.len() <= INLINE
+    }
+
+    /// Puts other bytes in the place of these: in the same allocation if they are as many.
+    pub fn replace(&mut self, bytes: &[u8]) {
+        match self {
+            Blob::Heap(old) if old.len() == bytes.len() => old.copy_from_slice(bytes),
+            _ => *self = Blob::new(bytes),
+        }
     }
 
     /// The bytes.

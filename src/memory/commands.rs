@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::engine::Ctx;
 use super::fault::Fault;
+use crate::command;
 use crate::resp::Args;
 
 /// A command.
@@ -61,6 +62,14 @@ impl KeyArgs {
     pub const EACH: KeyArgs = KeyArgs::Range(1, -1, 1);
     /// The first two arguments.
     pub const TWO: KeyArgs = KeyArgs::Range(1, 2, 1);
+
+    /// The index of the one key, for commands that never have more.
+    pub fn only(&self) -> Option<usize> {
+        match *self {
+            KeyArgs::Range(first, last, _) if last == first as isize => Some(first),
+            _ => None,
+        }
+    }
 
     /// Visits each key; false when the whole keyspace is needed. Malformed requests may name no keys:
     /// their command refuses them before it looks for any.
@@ -179,6 +188,21 @@ pub fn of(args: Args) -> Option<&'static Row> {
         all.iter().any(|other| other.eq_ignore_ascii_case(sub))
     };
     (row.name != "MEMORY" || !args.get(1).is_some_and(of_session)).then_some(row)
+}
+
+/// By the id that `crate::command` gives each command and subcommand. As in `of`, MEMORY is not all ours.
+static BY_ID: LazyLock<Box<[Option<&'static Row>]>> = LazyLock::new(|| {
+    let row = |command: &command::Command| match command.name.split_once('|') {
+        Some(("memory", sub)) if sub != "usage" => None,
+        Some((container, _)) => find(container.as_bytes()),
+        None => find(command.name.as_bytes()),
+    };
+    command::all().iter().map(row).collect()
+});
+
+/// The row of a command that was looked up already, if the engine has it.
+pub fn by_id(id: u16) -> Option<&'static Row> {
+    BY_ID.get(usize::from(id)).copied().flatten()
 }
 
 /// All rows, in no order.

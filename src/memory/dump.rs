@@ -66,11 +66,11 @@ fn restore(ctx: &mut Ctx) -> Result<(), Fault> {
         (0, _) => NEVER,
         (ttl, true) => ttl.min(NEVER - 1),
         // Wrapping, as in Redis: what lies beyond the end of time is past.
-        (ttl, false) => ttl.wrapping_add(ctx.keys.now).min(NEVER - 1),
+        (ttl, false) => ttl.wrapping_add(ctx.keys.now()).min(NEVER - 1),
     };
     // Deleted first, so that who waits for the key hears of the new one.
     ctx.keys.delete(key);
-    if expires > ctx.keys.now {
+    if expires > ctx.keys.now() {
         ctx.keys.put(key, value, expires);
     }
     ctx.w.ok();

@@ -11,7 +11,7 @@ use super::fault::{Fault, OOM};
 use super::listen::Listener;
 use super::shard::{Counts, MAX_SHARDS, ShardSet, Shards};
 use super::table::hash;
-use super::view::{self, Keys, Trash};
+use super::view::{self, Gone, Keys, Trash};
 use super::watch::Watch;
 use crate::resp::{ArgVec, Args, Proto, Writer};
 
@@ -59,6 +59,9 @@ pub struct Caller {
     pub client: u64,
     /// Whether the listener is told what it reads.
     pub tracks: bool,
+    /// About when it is, in unix milliseconds, if the caller knows: enough for the order of use, and saves
+    /// reading the clock for each command. What expires always does so by the clock.
+    pub about: Option<i64>,
 }
 
 /// What became of a command.
@@ -126,12 +129,39 @@ impl Engine {
     /// Runs one command and writes its reply.
     pub fn execute(self: &Arc<Self>, caller: &mut Caller, args: Args, out: &mut BytesMut) -> Outcome {
         let Some(row) = commands::of(args) else { return Outcome::Unknown };
+        self.run(row, caller, args, out)
+    }
+
+    /// The same for a command that was looked up already, by its id in `crate::command`.
+    pub fn execute_id(
+        self: &Arc<Self>,
+        id: u16,
+        caller: &mut Caller,
+        args: Args,
+        out: &mut BytesMut,
+    ) -> Outcome {
+        let Some(row) = commands::by_id(id) else { return Outcome::Unknown };
+        self.run(row, caller, args, out)
+    }
+
+    fn run(
+        self: &Arc<Self>,
+        row: &'static Row,
+        caller: &mut Caller,
+        args: Args,
+        out: &mut BytesMut,
+    ) -> Outcome {
         if let Err(fault) = self.admit(row, args) {
             Writer::new(out, caller.proto).error(&fault.0);
             return Outcome::Done;
         }
-        let set = self.shards_of(row, args);
+        let only = row.keys.only().and_then(|at| args.get(at)).map(|key| (key, hash(key)));
+        let set = match only {
+            Some((_, hash)) => ShardSet::default().with(self.shards.of(hash)),
+            None => self.shards_of(row, args),
+        };
         let mut ctx = self.context(set, row.access != Access::Read, caller, args, out);
+        ctx.keys.only = only;
         call(row, &mut ctx);
         let blocked = ctx.wait.take().map(|request| block::enqueue(self, &mut ctx.keys, ctx.caller, request));
         block::serve(self, &mut ctx.keys);
@@ -267,10 +297,11 @@ impl Engine {
 
     /// A view on one database with a set of shards locked.
     pub(super) fn view(&self, set: ShardSet, db: usize) -> Keys<'_> {
-        Keys::new(&self.shards, self.shards.lock(set), db, self.now(), self.evicts())
+        Keys::new(&self.shards, self.shards.lock(set), db, &self.clock, self.evicts())
     }
 
-    fn now(&self) -> i64 {
+    /// The time by the engine's clock, in unix milliseconds.
+    pub fn now(&self) -> i64 {
         (self.clock)()
     }
 
@@ -306,8 +337,9 @@ impl Engine {
             drop(locked);
             locked = self.shards.lock(self.shards.all());
         }
-        let mut keys = Keys::new(&self.shards, locked, caller.db, self.now(), self.evicts());
+        let mut keys = Keys::new(&self.shards, locked, caller.db, &self.clock, self.evicts());
         keys.client = caller.client;
+        keys.about = caller.about;
         let w = Writer::new(out, caller.proto);
         Ctx { args, keys, w, caller, in_block: false, wait: None, config: &self.config }
     }
@@ -319,10 +351,21 @@ impl Engine {
             if self.config.eviction == Eviction::Refuse {
                 return false;
             }
-            let Some(value) = self.shards.evict_oldest(self.now()) else { return false };
-            Trash::from(value).free();
+            let Some((db, gone)) = self.shards.evict_oldest(self.now()) else { return false };
+            self.gone(db, gone);
         }
         true
+    }
+
+    /// Frees what went by itself, and serves who waited for it.
+    fn gone(&self, db: usize, gone: Gone) {
+        Trash::from(gone.value).free();
+        if let Some(key) = gone.awaited {
+            let mut keys = self.view(ShardSet::default().with(self.shards.of(hash(&key))), db);
+            keys.ready.push_back((db, key));
+            block::serve(self, &mut keys);
+            keys.unlock().free();
+        }
     }
 
     fn expire_shard(&self, index: usize, now: i64) -> usize {
@@ -337,9 +380,9 @@ impl Engine {
                 let mut locked = self.shards.lock(ShardSet::default().with(index));
                 let shard = locked.shard(index);
                 let found = shard.dbs[db].keys.expired(ROUND, now);
-                let values: Vec<_> = found.iter().map(|&at| view::expire(shard, db, at)).collect();
+                let gone: Vec<_> = found.iter().map(|&at| view::expire(shard, db, at)).collect();
                 drop(locked);
-                values.into_iter().for_each(|value| Trash::from(value).free());
+                gone.into_iter().for_each(|gone| self.gone(db, gone));
                 removed += found.len();
                 if found.len() * 10 <= ROUND {
                     break;

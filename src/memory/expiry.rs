@@ -3,7 +3,7 @@
 use super::commands::{KeyArgs, Row};
 use super::engine::Ctx;
 use super::fault::{Fault, SYNTAX, quoted};
-use super::keyspace::{Entry, NEVER};
+use super::keyspace::NEVER;
 use super::number::{int_arg, integer};
 
 /// The commands.
@@ -46,7 +46,7 @@ impl When<'_> {
         let time = int_arg(self.text)?;
         let scale = if self.unit == Unit::Seconds { 1000 } else { 1 };
         let time = (time > 0).then(|| time.checked_mul(scale)).flatten().ok_or_else(invalid)?;
-        let base = if self.relative { ctx.keys.now } else { 0 };
+        let base = if self.relative { ctx.keys.now() } else { 0 };
         // The largest number stands for "never" here; it is 292 million years away.
         time.checked_add(base).map(|time| time.min(NEVER - 1)).ok_or_else(invalid)
     }
@@ -102,7 +102,7 @@ fn expire(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
     let time = int_arg(ctx.arg(2))?;
     let scale = if unit == Unit::Seconds { 1000 } else { 1 };
     let time = time.checked_mul(scale).ok_or_else(invalid)?;
-    let base = if relative { ctx.keys.now } else { 0 };
+    let base = if relative { ctx.keys.now() } else { 0 };
     let time = time.checked_add(base).ok_or_else(invalid)?.min(NEVER - 1);
     let Some(current) = ctx.keys.expiry(key) else {
         ctx.w.int(0);
@@ -112,7 +112,7 @@ fn expire(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
         ctx.w.int(0);
         return Ok(());
     }
-    if time <= ctx.keys.now {
+    if time <= ctx.keys.now() {
         ctx.keys.delete(key);
     } else {
         ctx.keys.set_expiry(key, time);
@@ -134,11 +134,11 @@ fn persist(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn time_left(ctx: &mut Ctx, unit: Unit, relative: bool) -> Result<(), Fault> {
-    let answer = match ctx.keys.look(ctx.arg(1)).map(Entry::expires) {
+    let answer = match ctx.keys.look_at_expiry(ctx.arg(1)) {
         None => -2,
-        Some(None) => -1,
-        Some(Some(time)) => {
-            let time = if relative { (time - ctx.keys.now).max(0) } else { time };
+        Some(NEVER) => -1,
+        Some(time) => {
+            let time = if relative { (time - ctx.keys.now()).max(0) } else { time };
             // Not negative; the sum may exceed what is signed.
             if unit == Unit::Seconds { ((time as u64 + 500) / 1000) as i64 } else { time }
         }

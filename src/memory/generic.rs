@@ -3,7 +3,6 @@
 use super::commands::{KeyArgs, Row};
 use super::engine::{Ctx, Eviction};
 use super::fault::{DB_RANGE, Fault, NO_SUCH_KEY, SYNTAX};
-use super::keyspace::NEVER;
 use super::number::{int_arg, int32_arg};
 use super::value::Value;
 
@@ -83,9 +82,8 @@ fn copy(ctx: &mut Ctx) -> Result<(), Fault> {
     if db == ctx.keys.db && from == to {
         return Err(Fault::new("ERR source and destination objects are the same"));
     }
-    let Some((value, expires)) =
-        ctx.keys.peek(from).map(|entry| (entry.value.clone(), entry.expires().unwrap_or(NEVER)))
-    else {
+    let value = ctx.keys.peek(from).map(|entry| entry.value.clone());
+    let Some((value, expires)) = value.zip(ctx.keys.expiry(from)) else {
         ctx.w.int(0);
         return Ok(());
     };
@@ -186,7 +184,7 @@ fn object(ctx: &mut Ctx) -> Result<(), Fault> {
         OBJECT_HELP.iter().for_each(|line| ctx.w.simple(line));
         return Ok(());
     }
-    let now = ctx.keys.now;
+    let now = ctx.keys.now();
     // Shared small integers have no reference count where values may be evicted one by one.
     let shares = ctx.config.max_memory == 0 || ctx.config.eviction == Eviction::Refuse;
     let Some(entry) = ctx.keys.peek(ctx.arg(2)) else {

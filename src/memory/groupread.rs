@@ -29,7 +29,7 @@ pub struct GroupRead {
 }
 
 fn xreadgroup(ctx: &mut Ctx) -> Result<(), Fault> {
-    let options = options(ctx.args, true, ctx.keys.now)?;
+    let options = options(ctx.args, true, ctx.keys.now())?;
     let (group, consumer) = options.group.ok_or(Fault::new("ERR Missing GROUP option for XREADGROUP"))?;
     let read = GroupRead {
         group: group.into(),
@@ -100,7 +100,7 @@ fn write_key(key: &[u8], w: &mut Writer) {
 
 /// Writes what nobody in the group has read, and notes that this consumer has it now.
 fn give_out(keys: &mut Keys, key: &[u8], read: &GroupRead, w: &mut Writer) {
-    let now = keys.now;
+    let now = keys.now();
     let Ok(Some(stream)) = keys.typed_mut::<Stream>(key) else { return w.array(0) };
     let progress = stream.progress();
     let Some(group) = stream.groups_mut().get_mut(&read.group) else { return w.array(0) };
@@ -115,7 +115,7 @@ fn give_out(keys: &mut Keys, key: &[u8], read: &GroupRead, w: &mut Writer) {
 
 /// Writes what the consumer was given after an id and has not acknowledged; without fields what is gone.
 fn repeat(keys: &mut Keys, key: &[u8], read: &GroupRead, after: Id, w: &mut Writer) {
-    let now = keys.now;
+    let now = keys.now();
     let Ok(Some(stream)) = keys.typed_mut::<Stream>(key) else { return w.array(0) };
     let Some(group) = stream.groups_mut().get_mut(&read.group) else { return w.array(0) };
     group.seen(&read.consumer, now);

@@ -86,7 +86,7 @@ fn xgroup(ctx: &mut Ctx) -> Result<(), Fault> {
         b"destroy" => return destroy(ctx),
         _ => {}
     }
-    let now = ctx.keys.now;
+    let now = ctx.keys.now();
     let Some(stream) = ctx.keys.typed_mut::<Stream>(key)? else { return Err(no_group(name, key)) };
     let last = stream.last_id;
     let group = stream.groups_mut().get_mut(name).ok_or_else(|| no_group(name, key))?;
@@ -202,7 +202,7 @@ fn xpending(ctx: &mut Ctx) -> Result<(), Fault> {
         let to = range_end(ctx.arg(at + 1), u64::MAX, Id::previous, "ERR invalid end ID for the interval")?;
         ids = from..=to;
     }
-    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now);
+    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now());
     let group = ctx.keys.typed::<Stream>(key)?.and_then(|stream| stream.groups().get(name));
     let group = group.ok_or_else(|| no_key_or_group(key, name))?;
     if len == 3 {
@@ -260,7 +260,7 @@ struct Claim {
 }
 
 fn xclaim(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now);
+    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now());
     let group = ctx.keys.typed::<Stream>(key)?.and_then(|stream| stream.groups().get(name));
     group.ok_or_else(|| no_key_or_group(key, name))?;
     let idle = integer(ctx.arg(4)).ok_or(Fault::new("ERR Invalid min-idle-time argument for XCLAIM"))?.max(0);
@@ -318,7 +318,7 @@ impl Claim {
                 // -1 is what says that no time was given.
                 (b"idle", Some(text)) => {
                     claim.time =
-                        Some(ctx.keys.now.wrapping_sub(number(text, "IDLE")?)).filter(|time| *time != -1);
+                        Some(ctx.keys.now().wrapping_sub(number(text, "IDLE")?)).filter(|time| *time != -1);
                 }
                 (b"time", Some(text)) => claim.time = Some(number(text, "TIME")?),
                 (b"retrycount", Some(text)) => claim.count = u64::try_from(number(text, "RETRYCOUNT")?).ok(),
@@ -365,7 +365,7 @@ fn xautoclaim(ctx: &mut Ctx) -> Result<(), Fault> {
         }
         i += 1;
     }
-    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now);
+    let (key, name, now) = (ctx.arg(1), ctx.arg(2), ctx.keys.now());
     let stream = ctx.keys.typed_mut::<Stream>(key)?.filter(|stream| stream.groups().get(name).is_some());
     let stream = stream.ok_or_else(|| no_key_or_group(key, name))?;
     if count > MOST {

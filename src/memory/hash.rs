@@ -98,7 +98,7 @@ impl Hash {
             Some(at) => {
                 let field = table.at_mut(at);
                 let before = field.heap();
-                field.value = Blob::new(value);
+                field.value.replace(value);
                 let after = field.heap();
                 table.account(before, after);
                 false

@@ -1,12 +1,13 @@
 //! One database's part of one shard: its keys with their values, in order of use, and when they expire.
 //!
-//! Each entry carries its links of the recency list and its place in the list of keys that expire, as
-//! indexes into the table; the table moves its last entry into a hole, and `remove` mends the links.
+//! What reading a key needs is one cache line: a slot of the table is 64 bytes. The links of the recency
+//! list and the times of expiry, which most requests do not need, are beside it, as indexes into the
+//! table; the table moves its last entry into a hole, and `remove` mends them.
 //! Memory is counted incrementally: `open` names the one entry whose value may just now be changing,
 //! and is therefore not counted; `settle` counts it again. Everything that reads sizes settles first.
 
 use super::blob::{Blob, allocated};
-use super::table::{Keyed, NONE, Table};
+use super::table::{Chunks, Keyed, NONE, Table};
 use super::value::Value;
 
 /// `expires` of a key that does not.
@@ -17,36 +18,36 @@ pub struct Entry {
     key: Blob,
     /// What it holds.
     pub value: Value,
-    /// When it expires, in unix milliseconds.
-    expires: i64,
-    /// The recency list.
-    newer: u32,
-    older: u32,
     /// Last access, in tenths of a second since 1970, wrapping.
     accessed: u32,
-    /// Its index in `volatile`.
+    /// Its index in `volatile`, if it expires.
     volatile_at: u32,
 }
 
+/// An entry's neighbours in the recency list.
+#[derive(Clone, Copy)]
+struct Link {
+    newer: u32,
+    older: u32,
+}
+
+/// When an entry expires, in unix milliseconds.
+#[derive(Clone, Copy)]
+struct Deadline {
+    time: i64,
+    at: u32,
+}
+
 impl Entry {
-    /// When it expires, if it does.
-    pub fn expires(&self) -> Option<i64> {
-        (self.expires != NEVER).then_some(self.expires)
-    }
-
-    /// True when its time is over.
-    pub fn expired(&self, now: i64) -> bool {
-        now > self.expires
-    }
-
     /// Milliseconds since it was last used.
     pub fn idle_ms(&self, now: i64) -> i64 {
-        i64::from(tenths(now).wrapping_sub(self.accessed)) * 100
+        // The clock may have been set back since.
+        i64::from((tenths(now).wrapping_sub(self.accessed) as i32).max(0)) * 100
     }
 
     /// Bytes that it takes: its slot in the table and what it has allocated.
     pub fn footprint(&self) -> usize {
-        size_of::<Entry>() + super::table::SLOT_OVERHEAD + self.heap()
+        size_of::<Entry>() + size_of::<Link>() + super::table::SLOT_OVERHEAD + self.heap()
     }
 
     /// When it was last used, comparable by wrapping difference.
@@ -72,10 +73,12 @@ fn tenths(now: i64) -> u32 {
 /// The keys.
 pub struct Keyspace {
     table: Table<Entry>,
+    /// By index, as the table.
+    links: Chunks<Link>,
     newest: u32,
     oldest: u32,
     /// The entries that expire, in no order.
-    volatile: Vec<u32>,
+    volatile: Vec<Deadline>,
     /// Where the next step of active expiry begins in `volatile`.
     hand: usize,
     open: u32,
@@ -87,6 +90,7 @@ impl Default for Keyspace {
     fn default() -> Self {
         Keyspace {
             table: Table::default(),
+            links: Chunks::default(),
             newest: NONE,
             oldest: NONE,
             volatile: Vec::new(),
@@ -118,6 +122,16 @@ impl Keyspace {
         self.table.at(at)
     }
 
+    /// When an entry expires, if it does.
+    pub fn expires(&self, entry: &Entry) -> Option<i64> {
+        self.volatile.get(entry.volatile_at as usize).map(|deadline| deadline.time)
+    }
+
+    /// True when an entry's time is over.
+    pub fn is_over(&self, entry: &Entry, now: i64) -> bool {
+        self.expires(entry).is_some_and(|time| now > time)
+    }
+
     /// The value at an index, to be changed.
     pub fn value_mut(&mut self, at: u32) -> &mut Value {
         if self.open != at {
@@ -130,16 +144,9 @@ impl Keyspace {
 
     /// Adds a key that is not there yet, as the one used last.
     pub fn insert(&mut self, hash: u64, key: &[u8], value: Value, expires: i64, now: i64) -> u32 {
-        let entry = Entry {
-            key: Blob::new(key),
-            value,
-            expires: NEVER,
-            newer: NONE,
-            older: NONE,
-            accessed: tenths(now),
-            volatile_at: NONE,
-        };
+        let entry = Entry { key: Blob::new(key), value, accessed: tenths(now), volatile_at: NONE };
         let at = self.table.insert(hash, entry);
+        self.links.push(Link { newer: NONE, older: NONE });
         self.link_newest(at);
         self.set_expires(at, expires);
         at
@@ -151,19 +158,20 @@ impl Keyspace {
         self.set_expires(at, NEVER);
         self.unlink(at);
         let removed = self.table.remove(at);
+        self.links.swap_remove(at as usize);
         if removed.moved_from.is_some() {
-            let entry = self.table.at(at);
-            let (newer, older, volatile_at) = (entry.newer, entry.older, entry.volatile_at);
+            let Link { newer, older } = self.links[at as usize];
             match newer {
                 NONE => self.newest = at,
-                _ => self.table.at_mut(newer).older = at,
+                _ => self.links[newer as usize].older = at,
             }
             match older {
                 NONE => self.oldest = at,
-                _ => self.table.at_mut(older).newer = at,
+                _ => self.links[older as usize].newer = at,
             }
+            let volatile_at = self.table.at(at).volatile_at;
             if volatile_at != NONE {
-                self.volatile[volatile_at as usize] = at;
+                self.volatile[volatile_at as usize].at = at;
             }
         }
         removed.item.value
@@ -171,32 +179,34 @@ impl Keyspace {
 
     /// Sets when a key expires, or that it does not (`NEVER`).
     pub fn set_expires(&mut self, at: u32, expires: i64) {
-        let entry = self.table.at_mut(at);
-        entry.expires = expires;
-        let place = entry.volatile_at;
+        let place = self.table.at(at).volatile_at;
         match (place == NONE, expires == NEVER) {
             (true, false) => {
-                entry.volatile_at = self.volatile.len() as u32;
-                self.volatile.push(at);
+                self.table.at_mut(at).volatile_at = self.volatile.len() as u32;
+                self.volatile.push(Deadline { time: expires, at });
             }
+            (false, false) => self.volatile[place as usize].time = expires,
             (false, true) => {
-                entry.volatile_at = NONE;
+                self.table.at_mut(at).volatile_at = NONE;
                 self.volatile.swap_remove(place as usize);
-                if let Some(&moved) = self.volatile.get(place as usize) {
-                    self.table.at_mut(moved).volatile_at = place;
+                if let Some(moved) = self.volatile.get(place as usize) {
+                    self.table.at_mut(moved.at).volatile_at = place;
                 }
                 if self.volatile.capacity() > 64 && self.volatile.len() * 4 < self.volatile.capacity() {
                     self.volatile.shrink_to(self.volatile.len() * 2);
                 }
             }
-            _ => {}
+            (true, true) => {}
         }
     }
 
-    /// Notes a use; `order` also makes it the last to be evicted.
+    /// Notes a use; `order` also makes it the last to be evicted. Within one tenth of a second, which is as
+    /// exact as times of use are, keys stay in the order of their first use: moving one costs access to
+    /// three others, which is most of what a read costs.
     pub fn touch(&mut self, at: u32, now: i64, order: bool) {
-        self.table.at_mut(at).accessed = tenths(now);
-        if order && self.newest != at {
+        let now = tenths(now);
+        let before = std::mem::replace(&mut self.table.at_mut(at).accessed, now);
+        if order && before != now && self.newest != at {
             self.unlink(at);
             self.link_newest(at);
         }
@@ -224,8 +234,8 @@ impl Keyspace {
         let mut found = Vec::new();
         for _ in 0..count {
             self.hand = (self.hand + 1) % self.volatile.len();
-            let at = self.volatile[self.hand];
-            if self.table.at(at).expired(now) {
+            let Deadline { time, at } = self.volatile[self.hand];
+            if now > time {
                 found.push(at);
             }
         }
@@ -244,30 +254,28 @@ impl Keyspace {
 
     /// Bytes allocated, once settled.
     pub fn heap(&self) -> usize {
-        self.table.heap() + allocated(self.volatile.capacity() * size_of::<u32>())
+        self.table.heap() + self.links.heap() + allocated(self.volatile.capacity() * size_of::<Deadline>())
     }
 
     fn link_newest(&mut self, at: u32) {
         let older = self.newest;
-        let entry = self.table.at_mut(at);
-        entry.newer = NONE;
-        entry.older = older;
+        self.links[at as usize] = Link { newer: NONE, older };
         match older {
             NONE => self.oldest = at,
-            _ => self.table.at_mut(older).newer = at,
+            _ => self.links[older as usize].newer = at,
         }
         self.newest = at;
     }
 
     fn unlink(&mut self, at: u32) {
-        let Entry { newer, older, .. } = *self.table.at(at);
+        let Link { newer, older } = self.links[at as usize];
         match newer {
             NONE => self.newest = older,
-            _ => self.table.at_mut(newer).older = older,
+            _ => self.links[newer as usize].older = older,
         }
         match older {
             NONE => self.oldest = newer,
-            _ => self.table.at_mut(older).newer = newer,
+            _ => self.links[older as usize].newer = newer,
         }
     }
 }
@@ -281,14 +289,14 @@ mod tests {
         fn validate(&self) {
             let (mut at, mut newer, mut count) = (self.newest, NONE, 0);
             while at != NONE {
-                assert_eq!(self.at(at).newer, newer);
-                (newer, at, count) = (at, self.at(at).older, count + 1);
+                assert_eq!(self.links[at as usize].newer, newer);
+                (newer, at, count) = (at, self.links[at as usize].older, count + 1);
             }
             assert_eq!((newer, count), (self.oldest, self.len()));
-            for (place, &at) in self.volatile.iter().enumerate() {
-                assert_eq!(self.at(at).volatile_at as usize, place);
+            for (place, deadline) in self.volatile.iter().enumerate() {
+                assert_eq!(self.at(deadline.at).volatile_at as usize, place);
             }
-            assert_eq!(self.volatile.len(), self.iter().filter(|e| e.expires().is_some()).count());
+            assert_eq!(self.volatile.len(), self.iter().filter(|e| self.expires(e).is_some()).count());
         }
     }
 
@@ -307,7 +315,7 @@ mod tests {
                 (Some(at), 0) => drop(keys.remove(at)),
                 (Some(at), 1) => keys.set_expires(at, if step % 2 == 0 { NEVER } else { step.into() }),
                 (Some(at), _) => {
-                    keys.touch(at, 0, true);
+                    keys.touch(at, step * 100, true);
                     order.push(n);
                 }
                 (None, _) => {

@@ -27,7 +27,7 @@ pub fn owned_keys(ctx: &Ctx, keys: std::ops::Range<usize>) -> Vec<Box<[u8]>> {
 
 fn blocking_pop(ctx: &mut Ctx, front: bool) -> Result<(), Fault> {
     let last = ctx.args.len() - 1;
-    let timeout = timeout(ctx.arg(last), ctx.keys.now)?;
+    let timeout = timeout(ctx.arg(last), ctx.keys.now())?;
     for key in ctx.args.skip(1).iter().take(last - 1) {
         if ctx.keys.typed::<List>(key)?.is_some() {
             serve_pop(&mut ctx.keys, key, front, &mut ctx.w);
@@ -45,7 +45,7 @@ fn blocking_pop(ctx: &mut Ctx, front: bool) -> Result<(), Fault> {
 
 fn blmpop(ctx: &mut Ctx) -> Result<(), Fault> {
     let (numkeys, front, count) = parse_mpop(ctx, 2)?;
-    let timeout = timeout(ctx.arg(1), ctx.keys.now)?;
+    let timeout = timeout(ctx.arg(1), ctx.keys.now())?;
     let keys = 3..3 + numkeys;
     if try_mpop(ctx, keys.clone(), front, count)? {
         return Ok(());
@@ -66,7 +66,7 @@ fn blmove(ctx: &mut Ctx) -> Result<(), Fault> {
 
 fn blocking_move(ctx: &mut Ctx, from_front: bool, to_front: bool, timeout_at: usize) -> Result<(), Fault> {
     let (from, to) = (ctx.arg(1), ctx.arg(2));
-    let timeout = timeout(ctx.arg(timeout_at), ctx.keys.now)?;
+    let timeout = timeout(ctx.arg(timeout_at), ctx.keys.now())?;
     if try_move(&mut ctx.keys, from, to, from_front, to_front, &mut ctx.w)? {
         return Ok(());
     }

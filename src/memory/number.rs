@@ -43,6 +43,13 @@ pub fn positive_arg(text: &[u8]) -> Result<usize, Fault> {
 /// A double as C's strtod reads it: decimal, hexadecimal, infinities. Not a number is refused, as are
 /// values too large or too small for a double.
 pub fn double(text: &[u8]) -> Option<f64> {
+    /// Integers of this many digits are exact.
+    const EXACT: usize = 15;
+    if text.len() <= EXACT
+        && let Some(n) = integer(text)
+    {
+        return Some(n as f64);
+    }
     let first = text.first()?;
     if first.is_ascii_whitespace() || *first == 0x0b {
         return None;

@@ -102,16 +102,23 @@ impl Packed {
     /// Adds an item before the one at `at`; gives its position.
     pub fn insert(&mut self, at: usize, item: &[u8]) -> usize {
         let size = item_size(item);
+        let front = at == self.begin() && !self.is_empty();
         self.count += 1;
-        if at == self.begin() && at >= size {
+        if front && at >= size {
             self.start -= size as u32;
             write_item(&mut self.buf[at - size..at], item);
             return self.begin();
         }
         let at = at - self.reserve(size);
         let old_end = self.buf.len();
-        self.buf.resize(old_end + size, 0);
-        self.buf.copy_within(at..old_end, at + size);
+        // At the front all that the allocation has to spare: the next ones then move nothing.
+        let room = if front { self.buf.capacity() - old_end } else { size };
+        self.buf.resize(old_end + room, 0);
+        self.buf.copy_within(at..old_end, at + room);
+        let at = at + room - size;
+        if front {
+            self.start = at as u32;
+        }
         write_item(&mut self.buf[at..at + size], item);
         at
     }

@@ -1,5 +1,7 @@
 //! Sets: integers in order while all are such and they are few, a table from then on.
 
+use std::cmp::Ordering;
+
 use super::blob::{Blob, allocated};
 use super::number::integer;
 use super::table::{SCAN_END, Table, hash};
@@ -38,7 +40,7 @@ impl Member<'_> {
 
 impl Default for Set {
     fn default() -> Self {
-        Set::Ints(IntSet::Two(Vec::new()))
+        Set::Ints(IntSet::default())
     }
 }
 
@@ -168,59 +170,64 @@ impl Set {
     }
 }
 
-/// Sorted integers, as wide as the widest has ever been.
-#[derive(Clone)]
-pub enum IntSet {
-    /// Two bytes each.
-    Two(Vec<i16>),
-    /// Four.
-    Four(Vec<i32>),
-    /// Eight.
-    Eight(Vec<i64>),
-}
+/// Sorted integers, as wide as the widest has ever been: a byte that says how many bytes each takes, and
+/// they, in one allocation of exactly that size.
+#[derive(Clone, Default)]
+pub struct IntSet(Box<[u8]>);
 
 impl IntSet {
+    fn width(&self) -> usize {
+        self.0.first().map_or(2, |&width| width.into())
+    }
+
     fn len(&self) -> usize {
-        match self {
-            IntSet::Two(ints) => ints.len(),
-            IntSet::Four(ints) => ints.len(),
-            IntSet::Eight(ints) => ints.len(),
-        }
+        self.0.len().saturating_sub(1) / self.width()
     }
 
     fn heap(&self) -> usize {
-        allocated(match self {
-            IntSet::Two(ints) => ints.capacity() * 2,
-            IntSet::Four(ints) => ints.capacity() * 4,
-            IntSet::Eight(ints) => ints.capacity() * 8,
-        })
+        allocated(self.0.len())
     }
 
     fn at(&self, i: usize) -> i64 {
-        match self {
-            IntSet::Two(ints) => ints[i].into(),
-            IntSet::Four(ints) => ints[i].into(),
-            IntSet::Eight(ints) => ints[i],
+        fn bytes<const N: usize>(ints: &IntSet, i: usize) -> [u8; N] {
+            let from = 1 + i * N;
+            ints.0[from..from + N].try_into().expect("the slice is of this length")
+        }
+        match self.width() {
+            2 => i16::from_le_bytes(bytes(self, i)).into(),
+            4 => i32::from_le_bytes(bytes(self, i)).into(),
+            _ => i64::from_le_bytes(bytes(self, i)),
         }
     }
 
     /// Where it is, or where it would have to be.
     fn find(&self, n: i64) -> Result<usize, usize> {
-        match self {
-            IntSet::Two(ints) => ints.binary_search_by(|&i| i64::from(i).cmp(&n)),
-            IntSet::Four(ints) => ints.binary_search_by(|&i| i64::from(i).cmp(&n)),
-            IntSet::Eight(ints) => ints.binary_search(&n),
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = (from + to) / 2;
+            match self.at(middle).cmp(&n) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => to = middle,
+            }
         }
+        Err(from)
     }
 
     fn insert(&mut self, n: i64) -> bool {
         let Err(at) = self.find(n) else { return false };
-        self.widen(n);
-        match self {
-            IntSet::Two(ints) => insert(ints, at, n as i16),
-            IntSet::Four(ints) => insert(ints, at, n as i32),
-            IntSet::Eight(ints) => insert(ints, at, n),
+        self.widen(width_of(n));
+        let width = self.width();
+        let mut bytes = std::mem::take(&mut self.0).into_vec();
+        bytes.reserve_exact(if bytes.is_empty() { 1 + width } else { width });
+        if bytes.is_empty() {
+            bytes.push(width as u8);
         }
+        let (place, end) = (1 + at * width, bytes.len());
+        bytes.resize(end + width, 0);
+        bytes.copy_within(place..end, place + width);
+        bytes[place..place + width].copy_from_slice(&n.to_le_bytes()[..width]);
+        self.0 = bytes.into_boxed_slice();
         true
     }
 
@@ -231,37 +238,29 @@ impl IntSet {
     }
 
     fn remove_nth(&mut self, at: usize) {
-        match self {
-            IntSet::Two(ints) => remove(ints, at),
-            IntSet::Four(ints) => remove(ints, at),
-            IntSet::Eight(ints) => remove(ints, at),
-        }
+        let width = self.width();
+        let mut bytes = std::mem::take(&mut self.0).into_vec();
+        bytes.drain(1 + at * width..1 + (at + 1) * width);
+        self.0 = bytes.into_boxed_slice();
     }
 
-    fn widen(&mut self, n: i64) {
-        let all = |set: &IntSet| (0..set.len()).map(|i| set.at(i)).collect::<Vec<_>>();
-        if i16::try_from(n).is_err() && matches!(self, IntSet::Two(_)) {
-            *self = IntSet::Four(all(self).into_iter().map(|i| i as i32).collect());
+    fn widen(&mut self, width: usize) {
+        if width <= self.width() {
+            return;
         }
-        if i32::try_from(n).is_err() && matches!(self, IntSet::Four(_)) {
-            *self = IntSet::Eight(all(self));
-        }
+        let mut bytes = Vec::with_capacity(1 + self.len() * width);
+        bytes.push(width as u8);
+        (0..self.len()).for_each(|i| bytes.extend_from_slice(&self.at(i).to_le_bytes()[..width]));
+        self.0 = bytes.into_boxed_slice();
     }
 }
 
-/// Grows to the allocator's next size, not to the double: these are many and small.
-fn insert<T>(ints: &mut Vec<T>, at: usize, n: T) {
-    if ints.len() == ints.capacity() {
-        let room = allocated((ints.len() + 1) * size_of::<T>()) / size_of::<T>();
-        ints.reserve_exact(room - ints.len());
-    }
-    ints.insert(at, n);
-}
-
-fn remove<T>(ints: &mut Vec<T>, at: usize) {
-    ints.remove(at);
-    if ints.len() * 2 < ints.capacity() {
-        ints.shrink_to(allocated(ints.len() * size_of::<T>()) / size_of::<T>());
+/// How many bytes an integer needs: 2, 4 or 8.
+fn width_of(n: i64) -> usize {
+    match (i16::try_from(n), i32::try_from(n)) {
+        (Ok(_), _) => 2,
+        (_, Ok(_)) => 4,
+        _ => 8,
     }
 }
 
@@ -272,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_small_set_is_small() {
-        assert_eq!(size_of::<Set>(), 32);
+        assert_eq!(size_of::<Set>(), 16);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::block::Waiter;
 use super::keyspace::Keyspace;
 use super::listen::{Change, Listening};
-use super::value::Value;
+use super::view::Gone;
 
 /// The most shards: a set of them is one u64.
 pub const MAX_SHARDS: usize = 64;
@@ -223,12 +223,13 @@ impl Shards {
         Locked { set, held }
     }
 
-    /// Removes the key that was not used for longest and gives its value; none when there is no key.
+    /// Removes the key that was not used for longest; gives its database and what it was, none when there
+    /// is no key.
     ///
     /// Shards are asked in the order of what is known of them without locking. That may be too early a
     /// time, never too late a one: so a shard whose oldest key really is older than all others' known
     /// times has the oldest one.
-    pub fn evict_oldest(&self, now: i64) -> Option<Value> {
+    pub fn evict_oldest(&self, now: i64) -> Option<(usize, Gone)> {
         let now = (now / 100) as u32;
         loop {
             let (mut best, mut second) = (None, 0);
@@ -244,17 +245,17 @@ impl Shards {
             let (index, _) = best?;
             let mut locked = self.lock(ShardSet::default().with(index));
             let shard = locked.shard(index);
-            let mut value = None;
+            let mut gone = None;
             if let Some((accessed, db, at)) = shard.oldest()
                 && now.wrapping_sub(accessed) >= second
             {
                 shard.counts.evicted += 1;
-                value = Some(super::view::remove_telling(shard, db, at));
+                gone = Some((db, super::view::remove_telling(shard, db, at)));
             }
             let oldest = shard.oldest().map_or(NOTHING, |(accessed, ..)| accessed.min(NOTHING - 1));
             self.cells[index].0.oldest.store(oldest, Ordering::Relaxed);
-            if value.is_some() {
-                return value;
+            if gone.is_some() {
+                return gone;
             }
         }
     }
@@ -285,10 +286,9 @@ const LOCKED: &str = "a command's row names every key that it touches, and their
 impl Locked<'_> {
     /// A locked shard by its number.
     pub fn shard(&mut self, index: usize) -> &mut Shard {
-        let place = self.place(index);
         let held = match &mut self.held {
             Holding::One(held) => Some(held),
-            Holding::Many(held) => held.get_mut(place),
+            Holding::Many(held) => held.get_mut(place(self.set, index)),
             Holding::None => None,
         };
         &mut held.filter(|held| held.index == index).expect(LOCKED).shard
@@ -298,21 +298,21 @@ impl Locked<'_> {
     pub fn shard_ref(&self, index: usize) -> &Shard {
         let held = match &self.held {
             Holding::One(held) => Some(held),
-            Holding::Many(held) => held.get(self.place(index)),
+            Holding::Many(held) => held.get(place(self.set, index)),
             Holding::None => None,
         };
         &held.filter(|held| held.index == index).expect(LOCKED).shard
-    }
-
-    /// Where among the held ones a shard is.
-    fn place(&self, index: usize) -> usize {
-        (self.set.0 & ((1 << index) - 1)).count_ones() as usize
     }
 
     /// True when a waiter in one of the locked shards would push to a second key.
     pub fn has_movers(&mut self) -> bool {
         self.set.iter().any(|index| self.shard(index).movers > 0)
     }
+}
+
+/// Where among the held ones a shard is.
+fn place(set: ShardSet, index: usize) -> usize {
+    (set.0 & ((1 << index) - 1)).count_ones() as usize
 }
 
 impl Drop for Held<'_> {

@@ -96,7 +96,7 @@ pub fn keys(args: Args, visit: &mut dyn FnMut(&[u8])) {
 }
 
 fn xread(ctx: &mut Ctx) -> Result<(), Fault> {
-    let options = options(ctx.args, false, ctx.keys.now)?;
+    let options = options(ctx.args, false, ctx.keys.now())?;
     let mut after = Vec::with_capacity(options.keys);
     for i in options.first..options.first + options.keys {
         let (key, id) = (ctx.arg(i), ctx.arg(i + options.keys));

@@ -44,7 +44,7 @@ fn xinfo(ctx: &mut Ctx) -> Result<(), Fault> {
         HELP.iter().for_each(|line| ctx.w.simple(line));
         return Ok(());
     }
-    let (key, now) = (ctx.arg(2), ctx.keys.now);
+    let (key, now) = (ctx.arg(2), ctx.keys.now());
     let stream = ctx.keys.typed::<Stream>(key)?.ok_or(NO_SUCH_KEY)?;
     match subcommand.as_slice() {
         b"groups" => list_groups(stream, &mut ctx.w),

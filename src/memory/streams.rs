@@ -161,7 +161,7 @@ fn xadd(ctx: &mut Ctx) -> Result<(), Fault> {
         return Ok(());
     }
     let pairs: Vec<(&[u8], &[u8])> = fields.iter().step_by(2).zip(fields.skip(1).iter().step_by(2)).collect();
-    let now = u64::try_from(ctx.keys.now).unwrap_or(0);
+    let now = u64::try_from(ctx.keys.now()).unwrap_or(0);
     let stream = ctx.keys.typed_or_new::<Stream>(key)?;
     let id = stream.add(id, now, &pairs)?;
     if let Some(trim) = options.trim {

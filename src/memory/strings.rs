@@ -91,7 +91,7 @@ impl<'a> SetOptions<'a> {
 fn set(ctx: &mut Ctx) -> Result<(), Fault> {
     let (key, value) = (ctx.arg(1), ctx.arg(2));
     if ctx.args.len() == 3 {
-        ctx.keys.set(key, Value::string(value));
+        ctx.keys.put_text(key, value, NEVER);
         ctx.w.ok();
         return Ok(());
     }
@@ -110,7 +110,7 @@ fn set(ctx: &mut Ctx) -> Result<(), Fault> {
     if options.keep_ttl {
         ctx.keys.set_keeping_expiry(key, Value::string(value));
     } else {
-        ctx.keys.put(key, Value::string(value), expires.unwrap_or(NEVER));
+        ctx.keys.put_text(key, value, expires.unwrap_or(NEVER));
     }
     if !options.get {
         ctx.w.ok();
@@ -131,7 +131,7 @@ fn setex(ctx: &mut Ctx, option: &[u8]) -> Result<(), Fault> {
     let unit = if option == b"ex" { super::expiry::Unit::Seconds } else { super::expiry::Unit::Milliseconds };
     let when = When { text: ctx.arg(2), unit, relative: true };
     let expires = when.resolve(ctx)?;
-    ctx.keys.put(ctx.arg(1), Value::string(ctx.arg(3)), expires);
+    ctx.keys.put_text(ctx.arg(1), ctx.arg(3), expires);
     ctx.w.ok();
     Ok(())
 }
@@ -172,7 +172,7 @@ fn getex(ctx: &mut Ctx) -> Result<(), Fault> {
     let expires = when.map(|when| when.resolve(ctx)).transpose()?;
     get(ctx)?;
     match expires {
-        Some(time) if time <= ctx.keys.now => drop(ctx.keys.delete(key)),
+        Some(time) if time <= ctx.keys.now() => drop(ctx.keys.delete(key)),
         Some(time) => {
             ctx.keys.set_expiry(key, time);
             ctx.keys.modified(key);
@@ -199,7 +199,7 @@ fn mget(ctx: &mut Ctx) -> Result<(), Fault> {
 
 fn set_pairs(ctx: &mut Ctx) {
     for i in (1..ctx.args.len()).step_by(2) {
-        ctx.keys.set(ctx.arg(i), Value::string(ctx.arg(i + 1)));
+        ctx.keys.put_text(ctx.arg(i), ctx.arg(i + 1), NEVER);
     }
 }
 

@@ -187,7 +187,7 @@ impl<T: Keyed> Table<T> {
 
     /// Bytes allocated by the table and its items.
     pub fn heap(&self) -> usize {
-        self.heap + self.slots.heap() + self.buckets.heap()
+        self.heap + self.slots.heap + self.buckets.heap
     }
 
     /// With 2^level <= buckets: bucket numbers below the split point have one more bit.
@@ -266,31 +266,51 @@ impl<T: Keyed> Table<T> {
 }
 
 /// A vector that grows by chunks, so that growing a large one copies nothing.
-#[derive(Clone)]
-struct Chunks<T> {
+pub struct Chunks<T> {
     chunks: Vec<Vec<T>>,
     len: usize,
+    /// Bytes allocated: asked for after each change to a key, and changed by few.
+    heap: usize,
+}
+
+impl<T: Clone> Clone for Chunks<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Chunks { chunks: self.chunks.clone(), len: self.len, heap: 0 };
+        // A copy has no room to spare.
+        copy.heap = copy.count_heap();
+        copy
+    }
 }
 
 impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Chunks { chunks: Vec::new(), len: 0 }
+        Chunks { chunks: Vec::new(), len: 0, heap: 0 }
     }
 }
 
 impl<T> Chunks<T> {
+    /// Bytes allocated by itself.
+    pub fn heap(&self) -> usize {
+        self.heap
+    }
+
     fn len(&self) -> usize {
         self.len
     }
 
-    fn push(&mut self, item: T) {
+    /// Adds an item at the end.
+    pub fn push(&mut self, item: T) {
         let chunk = self.len / CHUNK;
         if chunk == self.chunks.len() {
             // The first chunk grows as a vector does: most tables are small.
             self.chunks.push(if chunk == 0 { Vec::new() } else { Vec::with_capacity(CHUNK) });
         }
+        let full = self.chunks[chunk].len() == self.chunks[chunk].capacity();
         self.chunks[chunk].push(item);
         self.len += 1;
+        if full || self.len % CHUNK == 1 {
+            self.heap = self.count_heap();
+        }
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -302,7 +322,7 @@ impl<T> Chunks<T> {
     }
 
     /// The last item takes the place of the one at `at`.
-    fn swap_remove(&mut self, at: usize) -> T {
+    pub fn swap_remove(&mut self, at: usize) -> T {
         let last = self.len - 1;
         let mut item = self.chunks[last / CHUNK].pop().expect("the last chunk in use is not empty");
         if at != last {
@@ -317,9 +337,11 @@ impl<T> Chunks<T> {
     fn shrink(&mut self) {
         if self.chunks.len() > (self.len + CHUNK / 2) / CHUNK + 1 {
             self.chunks.pop();
+            self.heap = self.count_heap();
         }
         if self.chunks.len() == 1 && self.len * 4 < self.chunks[0].capacity() {
             self.chunks[0].shrink_to(self.len * 2);
+            self.heap = self.count_heap();
         }
     }
 
@@ -327,7 +349,7 @@ impl<T> Chunks<T> {
         self.chunks.iter().flatten()
     }
 
-    fn heap(&self) -> usize {
+    fn count_heap(&self) -> usize {
         let Some(first) = self.chunks.first() else { return 0 };
         let later = (self.chunks.len() - 1) * super::blob::allocated(CHUNK * size_of::<T>());
         super::blob::allocated(first.capacity() * size_of::<T>())

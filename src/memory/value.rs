@@ -8,7 +8,7 @@ use super::set::Set;
 use super::stream::Stream;
 use super::zset::ZSet;
 
-/// A value, 24 bytes in size; everything larger is behind a box.
+/// A value, 24 bytes in size; everything larger than 16 is behind a box.
 #[derive(Clone)]
 pub enum Value {
     /// A string that is an integer in canonical form.
@@ -22,7 +22,7 @@ pub enum Value {
     /// A list.
     List(Box<List>),
     /// A set.
-    Set(Box<Set>),
+    Set(Set),
     /// A hash.
     Hash(Box<Hash>),
     /// A sorted set.
@@ -98,7 +98,7 @@ impl Value {
             Value::Str(blob) => blob.heap(),
             Value::Raw(vec) => boxed(&**vec) + allocated(vec.capacity()),
             Value::List(list) => boxed(&**list) + list.heap(),
-            Value::Set(set) => boxed(&**set) + set.heap(),
+            Value::Set(set) => set.heap(),
             Value::Hash(hash) => boxed(&**hash) + hash.heap(),
             Value::ZSet(zset) => boxed(&**zset) + zset.heap(),
             Value::Stream(stream) => boxed(&**stream) + stream.heap(),
@@ -149,7 +149,7 @@ pub trait Kind: Default {
 }
 
 macro_rules! kind {
-    ($type:ident, $empty:expr) => {
+    ($type:ident, $wrap:expr, $empty:expr) => {
         impl Kind for $type {
             fn of(value: &Value) -> Result<&Self, Fault> {
                 if let Value::$type(it) = value { Ok(it) } else { Err(WRONG_TYPE) }
@@ -160,7 +160,7 @@ macro_rules! kind {
             }
 
             fn into_value(self) -> Value {
-                Value::$type(Box::new(self))
+                Value::$type($wrap(self))
             }
 
             fn is_empty(&self) -> bool {
@@ -171,11 +171,11 @@ macro_rules! kind {
     };
 }
 
-kind!(List, |list| list.len() == 0);
-kind!(Set, |set| set.len() == 0);
-kind!(Hash, |hash| hash.len() == 0);
-kind!(ZSet, |zset| zset.len() == 0);
-kind!(Stream, |_| false);
+kind!(List, Box::new, |list| list.len() == 0);
+kind!(Set, std::convert::identity, |set| set.len() == 0);
+kind!(Hash, Box::new, |hash| hash.len() == 0);
+kind!(ZSet, Box::new, |zset| zset.len() == 0);
+kind!(Stream, Box::new, |_| false);
 
 #[cfg(test)]
 mod tests {

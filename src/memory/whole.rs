@@ -39,14 +39,14 @@ fn each_db(ctx: &mut Ctx, mut visit: impl FnMut(&mut Db)) {
 
 fn keys(ctx: &mut Ctx) -> Result<(), Fault> {
     // As in Redis a star alone is no pattern: patterns do not match a key without a name, but this does.
-    let (pattern, now) = (Some(ctx.arg(1)).filter(|pattern| *pattern != b"*"), ctx.keys.now);
+    let (pattern, now) = (Some(ctx.arg(1)).filter(|pattern| *pattern != b"*"), ctx.keys.now());
     let mut found = bytes::BytesMut::new();
     let mut count = 0;
     let mut w = crate::resp::Writer::new(&mut found, ctx.w.proto);
     each_db(ctx, |db| {
         for entry in db.keys.iter() {
             let wanted = pattern.is_none_or(|pattern| glob_match(pattern, entry.key()));
-            if wanted && !entry.expired(now) {
+            if wanted && !db.keys.is_over(entry, now) {
                 w.bulk(entry.key());
                 count += 1;
             }
@@ -121,16 +121,16 @@ pub fn cursor(text: &[u8]) -> Result<u64, Fault> {
 fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
     let start = cursor(ctx.arg(1))?;
     let options = ScanOptions::parse(ctx, 2, true)?;
-    let (now, number) = (ctx.keys.now, ctx.keys.db);
+    let (now, number) = (ctx.keys.now(), ctx.keys.db);
     let shards = ctx.keys.shard_count() as u64;
     let mut found = bytes::BytesMut::new();
     let (mut matched, mut seen) = (0, 0);
     let mut w = crate::resp::Writer::new(&mut found, ctx.w.proto);
-    let mut visit = |entry: &Entry| {
+    let mut visit = |keys: &Keyspace, entry: &Entry| {
         seen += 1;
         let kind =
             options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.value.type_name().as_bytes()));
-        if options.wants(entry.key()) && kind && !entry.expired(now) {
+        if options.wants(entry.key()) && kind && !keys.is_over(entry, now) {
             w.bulk(entry.key());
             matched += 1;
         }
@@ -140,7 +140,7 @@ fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
     while at < shards * SCAN_END {
         let space: &Keyspace = &ctx.keys.locked.shard((at / SCAN_END) as usize).dbs[number].keys;
         let mut total = 0;
-        let next = space.scan(at % SCAN_END, |entry| total = visit(entry));
+        let next = space.scan(at % SCAN_END, |entry| total = visit(space, entry));
         at = at / SCAN_END * SCAN_END + next;
         looked += 1;
         // As Redis: up to ten times as many buckets as keys asked for.
@@ -157,7 +157,7 @@ fn scan(ctx: &mut Ctx) -> Result<(), Fault> {
 }
 
 fn randomkey(ctx: &mut Ctx) -> Result<(), Fault> {
-    let (now, number) = (ctx.keys.now, ctx.keys.db);
+    let (now, number) = (ctx.keys.now(), ctx.keys.db);
     loop {
         let mut sizes = Vec::new();
         each_db(ctx, |db| sizes.push(db.keys.len()));
@@ -175,9 +175,10 @@ fn randomkey(ctx: &mut Ctx) -> Result<(), Fault> {
         let shard = ctx.keys.locked.shard(shard.unwrap_or(0));
         let keys = &shard.dbs[number].keys;
         let at = pick as u32;
-        if keys.at(at).expired(now) {
-            let value = super::view::expire(shard, number, at);
-            ctx.keys.discard(value);
+        if keys.is_over(keys.at(at), now) {
+            let gone = super::view::expire(shard, number, at);
+            ctx.keys.discard(gone.value);
+            ctx.keys.ready.extend(gone.awaited.map(|key| (number, key)));
             continue;
         }
         ctx.w.bulk(keys.at(at).key());

@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[
 
 fn blocking_pop(ctx: &mut Ctx, min: bool) -> Result<(), Fault> {
     let last = ctx.args.len() - 1;
-    let timeout = timeout(ctx.arg(last), ctx.keys.now)?;
+    let timeout = timeout(ctx.arg(last), ctx.keys.now())?;
     for key in ctx.args.skip(1).iter().take(last - 1) {
         if ctx.keys.typed_mut::<ZSet>(key)?.is_some() {
             serve_pop(&mut ctx.keys, key, min, &mut ctx.w);
@@ -39,7 +39,7 @@ fn blocking_pop(ctx: &mut Ctx, min: bool) -> Result<(), Fault> {
 
 fn bzmpop(ctx: &mut Ctx) -> Result<(), Fault> {
     let (numkeys, min, count) = parse_mpop(ctx, 2)?;
-    let timeout = timeout(ctx.arg(1), ctx.keys.now)?;
+    let timeout = timeout(ctx.arg(1), ctx.keys.now())?;
     let keys = 3..3 + numkeys;
     if try_mpop(ctx, keys.clone(), min, count)? {
         return Ok(());

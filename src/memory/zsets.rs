@@ -49,17 +49,16 @@ pub struct AddFlags {
 impl AddFlags {
     /// Notes an option; false if it is none.
     pub fn take(&mut self, option: &[u8]) -> bool {
-        let flag = match option.to_ascii_lowercase().as_slice() {
-            b"nx" => &mut self.nx,
-            b"xx" => &mut self.xx,
-            b"gt" => &mut self.gt,
-            b"lt" => &mut self.lt,
-            b"ch" => &mut self.ch,
-            b"incr" => &mut self.incr,
-            _ => return false,
-        };
-        *flag = true;
-        true
+        let flags = [
+            (&b"nx"[..], &mut self.nx),
+            (b"xx", &mut self.xx),
+            (b"gt", &mut self.gt),
+            (b"lt", &mut self.lt),
+            (b"ch", &mut self.ch),
+            (b"incr", &mut self.incr),
+        ];
+        let named = flags.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(option));
+        named.map(|(_, flag)| *flag = true).is_some()
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -93,6 +92,9 @@ fn zadd(ctx: &mut Ctx, incr: bool) -> Result<(), Fault> {
     if flags.incr && args.len() > 2 {
         return Err(Fault::new("ERR INCR option supports a single increment-element pair"));
     }
+    if args.len() == 2 {
+        return add(ctx, flags, &[(double_arg(&args[0])?, args.get(1).unwrap_or_default())]);
+    }
     let mut pairs = Vec::with_capacity(args.len() / 2);
     for i in (0..args.len()).step_by(2) {
         pairs.push((double_arg(&args[i])?, args.get(i + 1).unwrap_or_default()));
@@ -103,9 +105,9 @@ fn zadd(ctx: &mut Ctx, incr: bool) -> Result<(), Fault> {
 /// Adds members (at least one) to the set that the first argument names.
 pub fn add(ctx: &mut Ctx, flags: AddFlags, pairs: &[(f64, &[u8])]) -> Result<(), Fault> {
     let key = ctx.arg(1);
-    let there = ctx.keys.typed_mut::<ZSet>(key)?.is_some();
+    let wanted = !flags.xx || ctx.keys.typed_mut::<ZSet>(key)?.is_some();
     let (mut added, mut changed, mut score) = (0, 0, None);
-    if there || !flags.xx {
+    if wanted {
         let set = ctx.keys.typed_or_new::<ZSet>(key)?;
         for &(new, member) in pairs {
             score = match add_one(set, flags, new, member)? {

@@ -171,7 +171,14 @@ fn engine(settings: &Settings) -> Arc<Engine> {
         Eviction::Lru => crate::memory::Eviction::Lru,
         Eviction::NoEviction => crate::memory::Eviction::Refuse,
     };
-    let config = EngineConfig { max_memory: settings.cache.max_memory, eviction, ..EngineConfig::default() };
+    let shards = match settings.server.worker_threads {
+        // Nobody to get in the way of: one lock, and its data always at hand.
+        1 => 1,
+        // Sixteen per thread: two at work on random keys then rarely want the same one.
+        threads => 16 * threads,
+    };
+    let config =
+        EngineConfig { max_memory: settings.cache.max_memory, eviction, shards, ..EngineConfig::default() };
     let unix_ms = || {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

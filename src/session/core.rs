@@ -132,6 +132,8 @@ pub struct Core {
     pub spaces: Spaces,
     /// When the batch was read.
     pub now: Nanos,
+    /// About when it is, in unix milliseconds, for the memory engine: as of the same moment.
+    pub about: Option<i64>,
 }
 
 /// CLIENT REPLY.
@@ -201,6 +203,7 @@ impl Core {
             tally: Vec::new(),
             spaces: Spaces::default(),
             now: shared.clock.now(),
+            about: None,
             shared,
         }
     }
@@ -282,6 +285,7 @@ impl Core {
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
         self.reads_on = false;
+        self.about = self.shared.memory.as_ref().map(|engine| engine.now());
         self.begin_feed();
         self.read_settings();
     }

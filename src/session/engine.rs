@@ -79,7 +79,7 @@ impl Core {
         let engine = self.shared.memory.as_ref()?;
         let out = &mut self.out.tail;
         let start = out.len();
-        let outcome = engine.execute(&mut caller, args, out);
+        let outcome = engine.execute_id(id, &mut caller, args, out);
         match outcome {
             Outcome::Unknown => return None,
             Outcome::Done => {}
@@ -113,7 +113,8 @@ impl Core {
 
     fn caller(&self) -> Caller {
         let tracks = self.tracking.as_ref().is_some_and(|mode| mode.takes());
-        Caller { db: self.db as usize, proto: self.proto, client: self.client.id, tracks }
+        let (db, client) = (self.db as usize, self.client.id);
+        Caller { db, proto: self.proto, client, tracks, about: self.about }
     }
 
     /// What is neither the engine's nor about the server.

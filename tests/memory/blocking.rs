@@ -120,7 +120,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
@@ -263,9 +263,9 @@ fn transactions_answer_as_redis_does() {
 #[test]
 fn timeouts_and_departures_leave_nothing_behind() {
     let mut stage = Stage::new(3);
-    stage.say(0, "BLPOP a 0.01");
+    stage.say(0, "BLPOP a 0.5");
     stage.hears(0);
-    stage.say(0, "BLMOVE a b LEFT LEFT 0.01");
+    stage.say(0, "BLMOVE a b LEFT LEFT 0.5");
     stage.hears(0);
     stage.say(0, "BLPOP a 0");
     stage.say(1, "BLPOP a 0");
@@ -278,7 +278,7 @@ fn timeouts_and_departures_leave_nothing_behind() {
     }
     stage.say(2, "RPUSH a 1");
     stage.hears(1);
-    stage.say(0, "BLPOP a 0.01");
+    stage.say(0, "BLPOP a 0.5");
     stage.hears(0);
     stage.say(2, "RPUSH a 1");
     stage.say(2, "LLEN a");

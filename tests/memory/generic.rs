@@ -341,7 +341,7 @@ fn time_passes_only_by_the_clock() {
     assert_eq!(run("DBSIZE"), ":1\r\n");
     now.fetch_add(59_000, Ordering::Relaxed);
     assert_eq!(run("OBJECT IDLETIME b"), ":60\r\n");
-    assert!(run("MEMORY USAGE b").starts_with(":8"), "some eighty bytes");
+    assert!(run("MEMORY USAGE b").starts_with(":7"), "less than eighty bytes");
 
     for n in 0..10_000 {
         run(&format!("SET key:{n} {n} PX {}", 100 + n));

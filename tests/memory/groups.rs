@@ -1,8 +1,16 @@
 //! Consumer groups: who is given what, what is pending, and those who wait to be given something. (Random
 //! commands on them are in the differential run.)
 
-use super::blocking::Stage;
-use super::oracle::check_table;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use nearcache::memory::{Blocked, Caller, Engine, EngineConfig, Outcome};
+use nearcache::resp::ArgVec;
+
+use super::blocking::{Stage, runtime};
+use super::oracle::{check_table, words};
 
 #[test]
 fn a_job_queue_answers_as_redis_does() {
@@ -110,4 +118,36 @@ fn who_waits_in_a_group_is_given_what_comes_or_told_that_nothing_will() {
     stage.say(0, "XREADGROUP GROUP g one BLOCK 5 STREAMS b >");
     stage.hears(0);
     stage.transaction(4, &["XREADGROUP GROUP g one BLOCK 0 STREAMS b >", "XADD b 1 f v"], None);
+}
+
+#[test]
+fn who_waits_in_a_group_hears_when_the_stream_goes_by_itself() {
+    static NOW: AtomicI64 = AtomicI64::new(1_700_000_000_000);
+    let config = EngineConfig { max_memory: 1 << 20, ..EngineConfig::default() };
+    let engine = Engine::new(config, Arc::new(|| NOW.load(Ordering::Relaxed)));
+    let run = |line: &str| {
+        let args: ArgVec = words(line).iter().collect();
+        match engine.execute(&mut Caller::default(), args.args(), &mut BytesMut::new()) {
+            Outcome::Block(blocked) => Some(blocked),
+            _ => None,
+        }
+    };
+    let waits = |key: &str| {
+        run(&format!("XGROUP CREATE {key} g $ MKSTREAM"));
+        run(&format!("XREADGROUP GROUP g one BLOCK 0 STREAMS {key} >")).expect("there is nothing yet")
+    };
+    let hears = |mut blocked: Blocked| {
+        let reply =
+            runtime().block_on(async { tokio::time::timeout(Duration::from_secs(20), blocked.wait()).await });
+        assert_eq!(reply.expect("it is told"), "-UNBLOCKED the stream key no longer exists\r\n");
+    };
+    let expiring = waits("expiring");
+    run("PEXPIRE expiring 10");
+    NOW.fetch_add(11, Ordering::Relaxed);
+    assert_eq!(engine.expire_some(), 1);
+    hears(expiring);
+    let evicted = waits("evicted");
+    engine.set_max_memory(1);
+    assert_eq!(engine.counts().evicted, 1);
+    hears(evicted);
 }
