@@ -313,7 +313,7 @@ mod tests {
             order.retain(|&other| other != n || (found.is_some() && step % 3 == 1));
             match (found, step % 3) {
                 (Some(at), 0) => drop(keys.remove(at)),
-                (Some(at), 1) => keys.set_expires(at, if step % 2 == 0 { NEVER } else { step.into() }),
+                (Some(at), 1) => keys.set_expires(at, if step % 2 == 0 { NEVER } else { step }),
                 (Some(at), _) => {
                     keys.touch(at, step * 100, true);
                     order.push(n);
