@@ -142,7 +142,8 @@ impl Core {
         if self.feed.wanted {
             return self.route_and_show(command, args, raw);
         }
-        self.reads_on = command.class == Class::Cached && self.upstream().is_some() && self.mute == Mute::No;
+        let unusual = self.mute != Mute::No || self.tracking.is_some();
+        self.reads_on = command.class == Class::Cached && self.upstream().is_some() && !unusual;
         self.route(command, args, raw)
     }
 

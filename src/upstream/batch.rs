@@ -201,6 +201,11 @@ impl Pending {
         }
     }
 
+    /// True if it means nothing but its reply to its session.
+    pub fn is_plain(&self) -> bool {
+        matches!((&self.to, &self.effect), (To::Session(_), Effect::None)) && self.tracked.is_none()
+    }
+
     /// Bytes on the wire, the prefix included.
     pub fn wire_len(&self) -> usize {
         self.len as usize + self.prefix as usize

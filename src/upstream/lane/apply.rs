@@ -205,6 +205,9 @@ impl<E: Events> Connection<'_, E> {
 
     /// The request's own reply. Where the next reply starts.
     fn own_reply(&mut self, front: &Pending, start: usize, end: usize) -> Result<usize, LaneError> {
+        if !front.is_plain() {
+            self.end_row();
+        }
         let reply = &self.read[start..end];
         if matches!(front.to, To::Fence(_) | To::Nobody) && reply != b"+PONG\r\n" && reply[0] != b'-' {
             return Err(LaneError::OutOfStep(shown(reply)));
@@ -240,9 +243,6 @@ impl<E: Events> Connection<'_, E> {
             }
             return Ok(next);
         }
-        if !joined.is_empty() {
-            self.end_row();
-        }
         for waiter in &joined {
             let first = match &large {
                 Some(large) => waiter.inbox.large_reply(waiter.seq, large.clone()),
@@ -255,7 +255,6 @@ impl<E: Events> Connection<'_, E> {
             None => self.deliver(front, start, end),
         }
         if unregistered {
-            self.end_row();
             self.tell_unregistered(front, &joined, None);
         }
         Ok(next)
@@ -281,27 +280,24 @@ impl<E: Events> Connection<'_, E> {
     /// Puts the small reply in `start..end` into its inbox.
     fn deliver(&mut self, request: &Pending, start: usize, end: usize) {
         let seq = request.seq;
+        let reply = &self.read[start..end];
         let (inbox, first) = match &request.to {
-            To::Session(inbox) => return self.add_to_row(inbox, seq, start, end),
+            To::Session(inbox) if request.is_plain() => return self.add_to_row(inbox, seq, start, end),
+            To::Session(inbox) => (inbox, inbox.reply(seq, reply)),
             To::SelectedBy(inbox, db) => {
-                self.end_row();
-                let reply = &self.read[start..end];
                 if reply == b"+OK\r\n" {
                     self.lane.queue.lock().db_exists(*db);
                 }
                 (inbox, inbox.reply(seq, reply))
             }
-            To::Fence(inbox) => {
-                self.end_row();
-                (inbox, inbox.event(Event::Fenced { seq }))
-            }
+            To::Fence(inbox) => (inbox, inbox.event(Event::Fenced { seq })),
             To::Nobody => return self.pinged = false,
-            To::Vigil(question) => return self.events.told(*question, &self.read[start..end]),
+            To::Vigil(question) => return self.events.told(*question, reply),
         };
         self.touch(inbox, first);
     }
 
-    /// A session's batch is answered in a row: one lock and one copy for all of it.
+    /// Plain replies to one session are handed over in a row: one lock and one copy for all of them.
     fn add_to_row(&mut self, inbox: &Arc<Inbox>, seq: u64, start: usize, end: usize) {
         let same = self.row.inbox.as_ref().is_some_and(|last| Arc::ptr_eq(last, inbox));
         if !same || self.row.end != start {
@@ -313,7 +309,8 @@ impl<E: Events> Connection<'_, E> {
         self.row.end = end;
     }
 
-    /// Hands over the replies of the row.
+    /// Hands over the replies of the row. Before anything else is applied, so that what sessions are given
+    /// comes in the order of the stream.
     fn end_row(&mut self) {
         if let Some(inbox) = self.row.inbox.take() {
             let first = inbox.replies(&self.read[self.row.start..self.row.end], &mut self.row.events);
