@@ -210,7 +210,7 @@ fn a_scan_does_not_push_out_what_is_hot() {
         }
         (1000..3000).for_each(|n| _ = access(&mut shard, n));
         let hits = (0..200).filter(|&n| access(&mut shard, n)).count();
-        assert_eq!(hits > 190, survives, "{hits} of 200 hot keys after a scan, {admission:?}");
+        assert_eq!(hits > 180, survives, "{hits} of 200 hot keys after a scan, {admission:?}");
     }
 }
 

@@ -51,6 +51,10 @@ pub struct Target {
     pub ping_every: Duration,
 }
 
+/// A lane that lived so long was no failure to connect: the next attempt comes at once. One that is closed
+/// as soon as it is there is one.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// One upstream node. Shared by `Arc`.
 pub struct Node {
     /// Replaced at a reload; read at each connect.
@@ -177,7 +181,7 @@ impl Node {
             let repeated = connection.give_up();
             self.stats.lane.read_retries.add(repeated as u64);
             self.stats.lane.in_flight.set(0);
-            if since.elapsed() > target.backoff_max {
+            if since.elapsed() > SETTLED {
                 backoff = Backoff::default();
             }
         }
