@@ -325,6 +325,35 @@ fn a_fenced_client_sees_what_others_have_written_before_it_asked() {
     assert!(number(&proxy, "l1_hits") > 500, "{} hits", number(&proxy, "l1_hits"));
 }
 
+/// Redis 7.4 ends fields of hashes by themselves and announces that late. The one here is a 7.0 that calls
+/// itself 7.4: what counts is how long replies that may contain such fields are kept.
+#[test]
+fn hashes_of_a_redis_whose_fields_may_end_are_kept_for_a_short_time() {
+    let redis = RedisServer::start(&[]);
+    let link = Link::tampering(redis.addr(), || {
+        Box::new(|_, bytes| {
+            while let Some(at) = bytes.windows(6).position(|six| six == b"7.0.15") {
+                bytes[at..at + 6].copy_from_slice(b"7.4.15");
+            }
+        })
+    });
+    let proxy = Proxy::behind(link.addr(), &[EAGER, &[("cache.hash_max_age", "7s")]].concat());
+    let mut client = proxy.client();
+    raw(&mut client, &["HSET", "h", "f", "v"]);
+    raw(&mut client, &["SET", "s", "v"]);
+    for read in [&["HGET", "h", "f"][..], &["HGETALL", "h"], &["GET", "s"]] {
+        warm(&proxy, &mut client, read);
+    }
+    let upstream = proxy.shared().upstream.as_ref().unwrap();
+    let (l1, now) = (upstream.router.home().l1(), proxy.shared().clock.now());
+    let left =
+        |key: &[u8]| l1.describe(key, now).iter().map(|entry| entry.deadline - now).collect::<Vec<_>>();
+    let (hash, string) = (left(b"h"), left(b"s"));
+    assert_eq!(hash.len(), 2);
+    assert!(hash.iter().all(|&left| left <= 7_000_000_000), "{hash:?}");
+    assert!(string[0] > 7_000_000_000, "{string:?}");
+}
+
 #[test]
 fn reset_statistics() {
     let redis = RedisServer::start(&[]);

@@ -263,7 +263,9 @@ impl Pair {
     fn check_end(&mut self, name: &str) {
         let (theirs, ours) = self.both(&format!("PEXPIRETIME \"{name}\""));
         let number = |reply: &[u8]| {
-            std::str::from_utf8(reply).ok().and_then(|text| text.trim().strip_prefix(':')?.parse::<i64>().ok())
+            std::str::from_utf8(reply)
+                .ok()
+                .and_then(|text| text.trim().strip_prefix(':')?.parse::<i64>().ok())
         };
         let same = match (number(&theirs), number(&ours)) {
             (Some(theirs @ 0..), Some(ours @ 0..)) => theirs.abs_diff(ours) < 30_000,
