@@ -317,3 +317,22 @@ fn budget_and_admission_change_with_records_inside() {
         assert!(shard.bytes() <= 2 << 20 && shard.len() > 5000, "{}", shard.len());
     }
 }
+
+#[test]
+fn the_table_does_not_grow_for_those_who_left() {
+    let mut shard = Shard::new(1 << 20, Admission::Always, state());
+    let insert = |shard: &mut Shard, n: u64| {
+        let bytes = n.to_le_bytes();
+        let key = key(&bytes);
+        shard.insert(state().hash_one(n), &key, entry(&key, b"_\r\n", u64::MAX));
+    };
+    // 440 of the 448 records that fit a table of 512 buckets.
+    (0..440).for_each(|n| insert(&mut shard, n));
+    let bytes = shard.bytes();
+    for n in 440..20_000 {
+        assert!(shard.remove(state().hash_one(n - 440)).is_some());
+        insert(&mut shard, n);
+    }
+    assert_eq!((shard.len(), shard.bytes()), (440, bytes));
+    shard.validate();
+}
