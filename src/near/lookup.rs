@@ -150,11 +150,9 @@ impl<W> Near<W> {
     ) -> Verdict {
         let hash = self.hash(key.key);
         let part = self.part(hash);
-        let commands = self.answers(key.command).into_iter().flatten();
-        let mut found = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
         let live =
             |entry: &&Entry| self.lanes.standing(entry.stamp()) == Standing::Live && now < entry.deadline();
-        match found.find(live) {
+        match self.kept(&part, hash, key).find(live) {
             None => Verdict::Gone,
             Some(entry) if entry.reply() == reply || same(entry.reply(), reply) => Verdict::Right,
             Some(_) => Verdict::Wrong,
@@ -274,9 +272,7 @@ impl<W> Near<W> {
     pub fn stale_read(&self, key: &EntryKey, now: u64, hit: impl FnOnce(&[u8])) -> Option<Stale> {
         let hash = self.hash(key.key);
         let part = self.part(hash);
-        let commands = self.answers(key.command).into_iter().flatten();
-        let mut found = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
-        let entry = found.find(|entry| self.is_stale_but_usable(entry, now))?;
+        let entry = self.kept(&part, hash, key).find(|entry| self.is_stale_but_usable(entry, now))?;
         hit(entry.reply());
         Some(Stale { age: entry.age_ns(now), expiry: entry.expiry() })
     }
@@ -323,9 +319,14 @@ impl<W> Near<W> {
         }
     }
 
-    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, freshness: Freshness) -> Use {
+    /// The entries that may answer, preferred first, whatever they are good for now.
+    fn kept<'p>(&self, part: &'p Part<W>, hash: u64, key: &EntryKey) -> impl Iterator<Item = &'p Entry> {
         let commands = self.answers(key.command).into_iter().flatten();
-        let uses = commands.filter_map(|command| part.store.peek(hash, &EntryKey { command, ..*key }));
+        commands.filter_map(move |command| part.store.peek(hash, &EntryKey { command, ..*key }))
+    }
+
+    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, freshness: Freshness) -> Use {
+        let uses = self.kept(part, hash, key);
         uses.map(|entry| self.usable(entry, freshness)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
     }
 

@@ -81,7 +81,8 @@ impl Core {
             Mute::This => self.mute = Mute::No,
             Mute::No | Mute::All => {}
         }
-        let flow = match same.map_or_else(|| command::lookup(&args), Lookup::Known) {
+        let found = same.map_or_else(|| command::lookup(&args), Lookup::Known);
+        let flow = match found {
             Lookup::Known(command) => self.known(command, args, raw),
             Lookup::UnknownSubcommand(container) => self.unknown_subcommand(container, args, raw),
             Lookup::UnknownCommand => {
@@ -95,7 +96,7 @@ impl Core {
         if matches!(flow, Flow::Wait | Flow::Settle(_)) {
             self.mute = mute;
         } else if self.tracking.is_some() {
-            let command = match command::lookup(&args) {
+            let command = match found {
                 Lookup::Known(command) => Some(command),
                 _ => None,
             };

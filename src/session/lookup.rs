@@ -57,6 +57,15 @@ impl Outcome {
     fn bypass() -> Self {
         Outcome::Send(Effect::None, Served::Bypass)
     }
+
+    /// What is sent for a read that L1 does not answer.
+    fn missed(command: &Command, looked: Looked) -> Self {
+        match looked {
+            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(command)), Served::Miss),
+            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
+            _ => Outcome::Send(Effect::None, Served::Miss),
+        }
+    }
 }
 
 impl Core {
@@ -65,7 +74,7 @@ impl Core {
         self.spaces.begin();
         if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
             self.spaces.note_all(&self.policy, asked.command, &asked.args);
-            return Outcome::Send(Effect::None, Served::Bypass);
+            return Outcome::bypass();
         }
         // Where Redis announces nothing there is nothing that a client that tracks could be told.
         if asked.tracked && !self.tracked() {
@@ -142,11 +151,9 @@ impl Core {
         match looked {
             Looked::Hit { .. } => Outcome::Hit(written),
             Looked::Joined { seq } => Outcome::Joined(seq),
-            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
-            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
-            Looked::Plain(_) => Outcome::Send(Effect::None, Served::Miss),
             Looked::Parked => Outcome::Wait,
             Looked::Guarded => self.guarded(),
+            Looked::Fetch(_) | Looked::Plain(_) => Outcome::missed(asked.command, looked),
         }
     }
 
@@ -166,16 +173,10 @@ impl Core {
         }
         let mget = asked.command.name == "mget";
         let command = if mget { MGET_ELEMENT } else { asked.command.id };
-        let element = |key| EntryKey {
-            identity: lane.key().identity,
-            db: asked.db,
-            command,
-            key,
-            rest: args.skip(args.len()),
-        };
+        let identity = lane.key().identity;
         let template = ReadOf {
             lane: lane.id(),
-            key: element(b""),
+            key: EntryKey { identity, db: asked.db, command, key: b"", rest: args.skip(args.len()) },
             // Each key's own where it is fetched; all of them are cached.
             settings: Settings::default(),
             unanswered,
@@ -216,19 +217,24 @@ impl Core {
             }
             MultiLooked::Miss => {
                 self.copied.clear();
-                if !mget || keys.len() > MAX_FETCHED {
-                    return Outcome::Send(Effect::None, Served::Miss);
-                }
-                let policy = &self.policy;
-                let flights = keys.iter().enumerate().filter_map(|(place, key)| {
-                    let read = ReadOf { key: element(key), settings: policy.resolve(key).1, ..template };
-                    Some((place as u32, lane.l1().fetch(&read)?))
-                });
-                let flights: Box<[_]> = flights.collect();
-                let effect = if flights.is_empty() { Effect::None } else { Effect::FetchEach(flights) };
+                let fetches = mget && keys.len() <= MAX_FETCHED;
+                let effect = if fetches { self.fetch_each(&template, keys) } else { Effect::None };
                 Outcome::Send(effect, Served::Miss)
             }
         }
+    }
+
+    /// Begins fetches of those keys of an MGET that are worth it.
+    fn fetch_each(&self, template: &ReadOf<'_>, keys: Args<'_>) -> Effect {
+        let Some(upstream) = self.upstream() else { return Effect::None };
+        let l1 = upstream.router.home().l1();
+        let flights = keys.iter().enumerate().filter_map(|(place, key)| {
+            let settings = self.policy.resolve(key).1;
+            let read = ReadOf { key: EntryKey { key, ..template.key }, settings, ..*template };
+            Some((place as u32, l1.fetch(&read)?))
+        });
+        let flights: Box<[_]> = flights.collect();
+        if flights.is_empty() { Effect::None } else { Effect::FetchEach(flights) }
     }
 
     // === dry run and sampled verification ===
@@ -247,9 +253,7 @@ impl Core {
                 self.shared.stats.l1.observed_bytes.add(len as u64);
                 Outcome::Send(Effect::Check(Box::new(Check::new(&read.key))), Served::Observed)
             }
-            Looked::Fetch(flight) => Outcome::Send(Effect::Fetch(flight, judge(asked.command)), Served::Miss),
-            Looked::Plain(Plain::Uncached | Plain::Closed) => Outcome::bypass(),
-            _ => Outcome::Send(Effect::None, Served::Miss),
+            looked => Outcome::missed(asked.command, looked),
         }
     }
 

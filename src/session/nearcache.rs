@@ -20,13 +20,17 @@ impl Core {
     pub(super) fn nearcache(&mut self, command: &'static Command, args: Args<'_>) -> Flow {
         let id = command.id;
         match command.name {
-            "nearcache|bypass" => return self.nearcache_bypass(command, args),
+            "nearcache|bypass" => {
+                return self.nearcache_choice(command, args, ["off", "on"], |core| &mut core.bypass);
+            }
             "nearcache|clear" => {
                 let removed = self.l1().map_or(0, L1::clear);
                 self.answer(id, Served::Local, |writer| writer.int(removed as i64));
             }
             "nearcache|config" => return self.nearcache_config(command, args),
-            "nearcache|consistency" => return self.nearcache_consistency(command, args),
+            "nearcache|consistency" => {
+                return self.nearcache_choice(command, args, ["default", "fenced"], |core| &mut core.fenced);
+            }
             "nearcache|debug" => return self.nearcache_debug(command, args),
             "nearcache|fence" => self.nearcache_fence(command),
             "nearcache|help" => self.help(command),
@@ -52,32 +56,25 @@ impl Core {
 
     // === what the connection chooses ===
 
-    fn nearcache_bypass(&mut self, command: &Command, args: Args<'_>) -> Flow {
-        match args.get(2) {
-            _ if args.len() > 3 => return self.wrong_arity(command),
-            None => {
-                let now = if self.bypass { "on" } else { "off" };
-                self.answer(command.id, Served::Local, |writer| writer.bulk(now.as_bytes()));
-                return Flow::Next;
-            }
-            Some(word) if word.eq_ignore_ascii_case(b"on") => self.bypass = true,
-            Some(word) if word.eq_ignore_ascii_case(b"off") => self.bypass = false,
-            Some(_) => return self.error(command.id, b"ERR syntax error"),
+    /// Sets a choice by one of its words, the first for no, or tells how it stands.
+    fn nearcache_choice(
+        &mut self,
+        command: &Command,
+        args: Args<'_>,
+        words: [&str; 2],
+        choice: impl Fn(&mut Core) -> &mut bool,
+    ) -> Flow {
+        if args.len() > 3 {
+            return self.wrong_arity(command);
         }
-        self.error_free(command)
-    }
-
-    fn nearcache_consistency(&mut self, command: &Command, args: Args<'_>) -> Flow {
-        match args.get(2) {
-            _ if args.len() > 3 => return self.wrong_arity(command),
-            None => {
-                let now = if self.fenced { "fenced" } else { "default" };
-                self.answer(command.id, Served::Local, |writer| writer.bulk(now.as_bytes()));
-                return Flow::Next;
-            }
-            Some(word) if word.eq_ignore_ascii_case(b"default") => self.fenced = false,
-            Some(word) if word.eq_ignore_ascii_case(b"fenced") => self.fenced = true,
-            Some(_) => return self.error(command.id, b"ERR syntax error"),
+        let Some(word) = args.get(2) else {
+            let now = words[usize::from(*choice(self))];
+            self.answer(command.id, Served::Local, |writer| writer.bulk(now.as_bytes()));
+            return Flow::Next;
+        };
+        match words.iter().position(|known| word.eq_ignore_ascii_case(known.as_bytes())) {
+            Some(chosen) => *choice(self) = chosen == 1,
+            None => return self.error(command.id, b"ERR syntax error"),
         }
         self.error_free(command)
     }

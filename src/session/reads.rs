@@ -89,6 +89,7 @@ impl Core {
     /// Sends a read whose slot is there.
     fn send_read(&mut self, asked: &Asked<'_>, raw: &[u8], effect: Effect, served: Served) {
         let owed = Owed::Lane(asked.command.shape(&asked.args));
+        let fetched: Vec<(u32, u32)>;
         let mut request = Request::new(asked.command.id, raw, owed, served, Retry::Once);
         request.effect = effect;
         if asked.tracked {
@@ -96,13 +97,11 @@ impl Core {
             request.tracked = Some(Box::new(Tracked::reading(self.client.id, keys.args())));
         }
         // The keys whose times to live are asked for: those that are fetched, in their order.
-        let fetched: Vec<(u32, u32)>;
         match &request.effect {
             Effect::Fetch(..) => request.fetched = Some(asked.args.only(1)),
             Effect::FetchEach(flights) => {
                 fetched = flights.iter().map(|(place, _)| asked.args.range(*place as usize + 1)).collect();
                 request.fetched = Some(asked.args.with(&fetched));
-                return self.enqueue(request, asked.seq, asked.db);
             }
             _ => {}
         }

@@ -231,70 +231,57 @@ impl Effect {
         }
     }
 
+    /// The fetches that this is, one for each key.
+    fn flights(&self) -> impl Iterator<Item = FlightRef> {
+        let (one, each): (_, &[(u32, FlightRef)]) = match self {
+            Effect::Fetch(flight, _) => (Some(*flight), &[]),
+            Effect::FetchEach(flights) => (None, flights),
+            _ => (None, &[]),
+        };
+        one.into_iter().chain(each.iter().map(|(_, flight)| *flight))
+    }
+
     /// The fetch's read is at this place of the lane.
     pub fn appended(&self, l1: &L1, at: u64, place: u64) {
-        match self {
-            Effect::Fetch(flight, _) => l1.appended(*flight, at, place),
-            Effect::FetchEach(flights) => {
-                flights.iter().for_each(|(_, flight)| l1.appended(*flight, at, place))
-            }
-            _ => {}
-        }
+        self.flights().for_each(|flight| l1.appended(flight, at, place));
     }
 
     /// `CLIENT CACHING YES` was refused: nothing that follows is tracked.
     pub fn spoil(&self, l1: &L1) {
-        match self {
-            Effect::Fetch(flight, _) => l1.spoil(*flight),
-            Effect::FetchEach(flights) => flights.iter().for_each(|(_, flight)| l1.spoil(*flight)),
-            _ => {}
-        }
+        self.flights().for_each(|flight| l1.spoil(flight));
     }
 
     /// The request's own reply has been read; call before it is released. Those who joined get it too.
     pub fn replied(&self, l1: &L1, lane: LaneId, reply: &[u8]) -> Vec<Waiter> {
+        self.end_change(l1, lane);
         match self {
-            Effect::None | Effect::Check(_) => {}
-            Effect::Write(write) => l1.write_end(*write),
-            Effect::Change(change) => change.end(l1, lane),
             Effect::Fetch(flight, judge) => return l1.replied(*flight, reply, judge.absence(reply)),
             Effect::FetchEach(flights) => replied_each(l1, flights, reply),
+            _ => {}
         }
         Vec::new()
     }
 
     /// One of the replies behind the request's own has been read: a fetch's PTTL.
     pub fn trailer(&self, l1: &L1, index: usize, reply: &[u8], now: u64) {
-        let flight = match self {
-            Effect::Fetch(flight, _) => *flight,
-            Effect::FetchEach(flights) => match flights.get(index) {
-                Some((_, flight)) => *flight,
-                None => return,
-            },
-            _ => return,
-        };
-        let _ = l1.ttl_replied(flight, integer(reply), now);
+        if let Some(flight) = self.flights().nth(index) {
+            let _ = l1.ttl_replied(flight, integer(reply), now);
+        }
     }
 
     /// No reply will come. Those who joined are to be served otherwise.
     #[must_use = "the joiners wait for a reply"]
     pub fn lost(&self, l1: &L1, lane: LaneId) -> Vec<Waiter> {
+        self.end_change(l1, lane);
+        self.flights().flat_map(|flight| l1.failed(flight)).collect()
+    }
+
+    /// What was pending is so no longer.
+    fn end_change(&self, l1: &L1, lane: LaneId) {
         match self {
-            Effect::None | Effect::Check(_) => Vec::new(),
-            Effect::Write(write) => {
-                l1.write_end(*write);
-                Vec::new()
-            }
-            Effect::Change(change) => {
-                change.end(l1, lane);
-                Vec::new()
-            }
-            Effect::Fetch(flight, _) => l1.failed(*flight),
-            Effect::FetchEach(flights) => {
-                // A part of a multi-key reply has no joiners.
-                flights.iter().for_each(|(_, flight)| drop(l1.failed(*flight)));
-                Vec::new()
-            }
+            Effect::Write(write) => l1.write_end(*write),
+            Effect::Change(change) => change.end(l1, lane),
+            _ => {}
         }
     }
 }
@@ -311,14 +298,12 @@ impl Waiter {
 /// Sets and hashes have no order: Redis may list them otherwise at the next reading.
 fn same_members(a: &[u8], b: &[u8]) -> bool {
     let members = |reply| {
-        let kind = *<[u8]>::first(reply)?;
         let mut cursor = Cursor::new(reply);
-        let size = match cursor.read()? {
-            Kind::Set(n) => n,
-            Kind::Map(n) => n,
+        let (size, pairs) = match cursor.read()? {
+            Kind::Set(n) => (n, false),
+            Kind::Map(n) => (n, true),
             _ => return None,
         };
-        let pairs = kind == b'%';
         let mut member = || Some((cursor.skip()?, if pairs { cursor.skip()? } else { b"" }));
         let mut members: Vec<(&[u8], &[u8])> = (0..size).map_while(|_| member()).collect();
         members.sort_unstable();
