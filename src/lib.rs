@@ -7,6 +7,7 @@
 pub mod resp;
 pub mod stats;
 pub mod clock;
+pub mod timers;
 pub mod net;
 pub mod shutdown;
 pub mod settings;
@@ -29,14 +30,22 @@ use std::process::ExitCode;
 
 use config::Config;
 use server::Server;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 /// Runs the proxy until SIGTERM or SIGINT.
 pub fn run(config: Config) -> ExitCode {
     log(&config.settings.log);
-    let threads = config.settings.server.worker_threads;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    if let Err(error) = timers::start() {
+        error!(%error, "cannot start the thread of the timers");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match config.settings.server.worker_threads {
+        // One thread takes work from nobody.
+        1 => Builder::new_current_thread().enable_io().build(),
+        threads => Builder::new_multi_thread().worker_threads(threads).enable_io().build(),
+    };
     match runtime {
         Ok(runtime) => runtime.block_on(serve(config)),
         Err(error) => {

@@ -1,5 +1,6 @@
 //! Ending in order: everybody is told to finish, and waited for, but not for ever.
 
+use crate::timers;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ impl Drain {
     pub async fn finish(&self, grace: Duration) -> usize {
         self.start();
         self.tasks.close();
-        let late = match tokio::time::timeout(grace, self.tasks.wait()).await {
+        let late = match timers::timeout(grace, self.tasks.wait()).await {
             Ok(()) => 0,
             Err(_) => self.tasks.len(),
         };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first, each in reading order.
 const LAYERS: &[&[&str]] = &[
-    &["resp", "stats", "clock", "net", "shutdown", "settings"],
+    &["resp", "stats", "clock", "timers", "net", "shutdown", "settings"],
     &["command", "store"],
     &["near", "memory"],
     &["upstream"],
@@ -87,6 +87,23 @@ fn some_crates_are_used_in_one_module_only() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(seen.contains("serde"), "no use of serde was seen: {seen:?}");
+}
+
+#[test]
+fn all_timers_are_made_in_one_module() {
+    let waits = ["sleep", "sleep_until", "timeout", "timeout_at", "interval", "interval_at"];
+    let mut seen = 0;
+    for (path, source) in sources("src") {
+        // `tokio::time::` on its own, or as the beginning of a list.
+        for rest in product_code(&path, &source).split("tokio::time::").skip(1) {
+            let end = rest.find(if rest.starts_with('{') { '}' } else { '(' }).unwrap_or(rest.len());
+            let mut names = rest[..end].split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let made = names.any(|name| waits.contains(&name));
+            assert!(!made || path == "src/timers.rs", "{path}: elsewhere the program has no timers");
+            seen += usize::from(made);
+        }
+    }
+    assert!(seen >= 5, "only {seen} timers were seen");
 }
 
 #[test]

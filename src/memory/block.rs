@@ -25,6 +25,7 @@ use super::table::hash;
 use super::view::Keys;
 use super::{groupread, listblock, streamblock, zsetblock};
 use crate::resp::{Proto, Writer};
+use crate::timers;
 
 /// What a waiter does when its turn comes.
 pub enum Wait {
@@ -244,7 +245,7 @@ impl Blocked {
     pub async fn wait(&mut self) -> Bytes {
         let served = match self.deadline {
             None => (&mut self.receiver).await.ok(),
-            Some(deadline) => match tokio::time::timeout_at(deadline, &mut self.receiver).await {
+            Some(deadline) => match timers::timeout_at(deadline, &mut self.receiver).await {
                 Ok(served) => served.ok(),
                 Err(_) => self.give_up(),
             },

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::stream::{Socket, Stream};
 use super::tls::{ClientTls, TlsError};
+use crate::timers;
 
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +77,8 @@ pub async fn connect(
     let socket = match address {
         Address::Tcp { host, port } => connect_tcp(address, host, *port, deadline, options).await?,
         Address::Unix(path) => {
-            let unix = timeout_at(deadline, UnixStream::connect(path)).await.map_err(|_| timed_out())?;
+            let unix =
+                timers::timeout_at(deadline, UnixStream::connect(path)).await.map_err(|_| timed_out())?;
             Socket::Unix(unix.map_err(|e| failed(&address, e))?)
         }
     };
@@ -85,7 +87,7 @@ pub async fn connect(
         Address::Tcp { host, .. } => host,
         Address::Unix(_) => "localhost",
     })?;
-    match timeout_at(deadline, tls.connect(name, socket)).await {
+    match timers::timeout_at(deadline, tls.connect(name, socket)).await {
         Ok(Ok(stream)) => Ok(Stream::ClientTls(Box::new(stream))),
         Ok(Err(source)) => Err(ConnectError::Handshake { address: address.clone(), source }),
         Err(_) => Err(timed_out()),
@@ -102,7 +104,7 @@ async fn connect_tcp(
     options: ConnectOptions,
 ) -> Result<Socket, ConnectError> {
     let timed_out = || ConnectError::TimedOut { address: address.clone(), after: options.timeout };
-    let found: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
+    let found: Vec<SocketAddr> = match timers::timeout_at(deadline, lookup_host((host, port))).await {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(source)) => return Err(ConnectError::Resolve { address: address.clone(), source }),
         Err(_) => return Err(timed_out()),
@@ -111,7 +113,7 @@ async fn connect_tcp(
     for (tried, addr) in found.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (found.len() - tried) as u32;
-        match timeout(share, TcpStream::connect(addr)).await {
+        match timers::timeout(share, TcpStream::connect(addr)).await {
             Ok(Ok(tcp)) => {
                 tune(&tcp, options).map_err(|e| failed(addr, e))?;
                 return Ok(Socket::Tcp(tcp));

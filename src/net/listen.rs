@@ -16,6 +16,7 @@ use super::address::{Address, ListenAddr};
 use super::connect::set_keepalive;
 use super::stream::{Socket, Stream};
 use super::tls::ServerTls;
+use crate::timers;
 
 /// Connections the kernel keeps while we are busy. Redis's 511 is small for a fleet that reconnects at
 /// once; the kernel cuts this down to net.core.somaxconn.
@@ -122,7 +123,7 @@ impl Accepted {
     /// Performs the TLS handshake, if the listener asks for one, within `limit`.
     pub async fn handshake(self, limit: Duration) -> io::Result<Stream> {
         let Some(tls) = self.tls else { return Ok(Stream::Plain(self.socket)) };
-        match tokio::time::timeout(limit, tls.accept(self.socket)).await {
+        match timers::timeout(limit, tls.accept(self.socket)).await {
             Ok(stream) => Ok(Stream::ServerTls(Box::new(stream?))),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "TLS handshake timed out")),
         }

@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use crate::net::{Accepted, Listener, PeerAddr};
 use crate::session::{Client, Session, Shared};
 use crate::shutdown::Drain;
+use crate::timers;
 
 /// Pause after an accept that failed: mostly the process is out of file descriptors, and the next
 /// attempt would fail as fast.
@@ -31,7 +32,7 @@ pub(super) async fn run(listener: Listener, shared: Arc<Shared>, drain: Drain) {
             }
             Err(error) => {
                 warn!(%error, "accept failed");
-                tokio::time::sleep(PAUSE).await;
+                timers::sleep(PAUSE).await;
             }
         }
     }
@@ -46,7 +47,7 @@ fn admit(accepted: Accepted, shared: &Arc<Shared>, drain: &Drain) {
             drain.spawn(async move {
                 // A client that does not read has no right to an explanation.
                 let reply = stream.write_all(b"-ERR max number of clients reached\r\n");
-                let _ = tokio::time::timeout(Duration::from_secs(1), reply).await;
+                let _ = timers::timeout(Duration::from_secs(1), reply).await;
             });
         }
         return;

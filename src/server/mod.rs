@@ -26,6 +26,7 @@ use crate::session::{Budget, Bus, Clients, LargeKeys, Monitors, Shared, Upstream
 use crate::settings::{Eviction, Settings, UpstreamSettings};
 use crate::shutdown::Drain;
 use crate::stats::Stats;
+use crate::timers;
 use crate::upstream::{Audience, Broadcast, Close, Credentials, Hub, Node, Pool, Quotas, Router, Target};
 
 /// How often rates are sampled.
@@ -239,7 +240,7 @@ fn target(upstream: &UpstreamSettings, settings: &Settings) -> Result<Target, Tl
 async fn housekeeping(shared: Arc<Shared>) {
     let mut swept = Instant::now();
     let mut near = NearKeeper::default();
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = timers::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tick.tick().await;

@@ -17,6 +17,7 @@ use super::{End, Session};
 use crate::command::{self, Class, Lookup};
 use crate::resp::{Args, Proto};
 use crate::stats::UNLISTED;
+use crate::timers;
 use crate::upstream::{Cause, Ending, Loss, Pinned, WireError};
 
 impl Session {
@@ -92,7 +93,7 @@ impl Session {
                 Poll::Ready(_) => Poll::Ready(Err(error)),
             }
         });
-        let timeout = tokio::time::timeout(self.upstream_patience(), write);
+        let timeout = timers::timeout(self.upstream_patience(), write);
         let result = timeout.await.unwrap_or(Err(WireError::Closed));
         let complete = written == bytes.len();
         match result {

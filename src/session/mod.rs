@@ -47,7 +47,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
 use tokio::time::Sleep;
@@ -60,10 +60,11 @@ pub use monitor::Monitors;
 pub use shared::{Budget, Options, Shared, Upstream};
 
 use self::core::Core;
-use self::dispatch::Flow;
+use self::dispatch::{Flow, Job};
 use self::transaction::Transaction;
 use crate::net::Stream;
 use crate::resp::{Parsed, RequestLimits, RequestParser};
+use crate::timers;
 use crate::upstream::{Close, MAX_WAITING};
 
 /// Unwritten bytes above which no further request of the client is executed.
@@ -102,6 +103,8 @@ pub struct Session {
     timer: Option<Pin<Box<Sleep>>>,
     /// Our share of the budget for buffers.
     charged: usize,
+    /// The waker that the inbox knows.
+    waker: Option<Waker>,
 }
 
 /// What a session has waited for.
@@ -111,6 +114,16 @@ enum Woken {
     ByInbox,
     /// There are requests that may be executed.
     ByRequests,
+}
+
+/// What is done between two requests.
+enum Aside {
+    /// Subscribers are counted next: the hub passes this point first.
+    Settle(u64),
+    /// The request executed last takes time.
+    Job(Job),
+    /// The request in hand is passed on while it is read.
+    Stream,
 }
 
 /// Why a session is over.
@@ -147,6 +160,7 @@ impl Session {
             held: false,
             timer: None,
             charged: 0,
+            waker: None,
         }
     }
 
@@ -166,7 +180,9 @@ impl Session {
             if poll_fn(|cx| self.poll_wait(cx)).await? == Woken::ByInbox {
                 self.look_after_client()?;
             }
-            self.take_requests().await?;
+            while let Some(aside) = self.take_requests()? {
+                self.turn_aside(aside).await?;
+            }
             self.check_limits()?;
         }
     }
@@ -191,7 +207,7 @@ impl Session {
         if done && (self.core.closing || (self.eof && !self.held)) {
             return Poll::Ready(Err(End::Left));
         }
-        if self.core.client.inbox.poll_ready(cx).is_ready() {
+        if self.poll_inbox(cx).is_ready() {
             return Poll::Ready(Ok(Woken::ByInbox));
         }
         if let Some(timer) = &mut self.timer
@@ -207,16 +223,29 @@ impl Session {
         Poll::Pending
     }
 
+    /// Ready when there is something in the inbox. It is locked only if something may have come.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let inbox = &self.core.client.inbox;
+        let known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if known && inbox.is_quiet() {
+            return Poll::Pending;
+        }
+        if !known {
+            self.waker = Some(cx.waker().clone());
+        }
+        inbox.poll_ready(cx)
+    }
+
     /// True unless what was read already has to wait.
     fn wants_read(&self) -> bool {
         let ahead = self.held && self.read.len() >= MAX_READ_AHEAD;
         !(self.eof || self.core.closing || ahead)
     }
 
-    /// Reads once. The buffer is made only when there is something to read into it: a client that was
-    /// idle costs none until then.
+    /// Reads once. Where there is no buffer, it is made only when there is something to read into it: a
+    /// client that was idle costs none until then.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.read.is_empty() {
+        if self.read.capacity() == 0 {
             match self.stream.poll_readable(cx) {
                 Poll::Pending => {
                     self.rest();
@@ -232,7 +261,6 @@ impl Session {
         }
         let Poll::Ready(n) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read) else {
             if self.read.is_empty() {
-                // Part of a TLS record: it waits in TLS's own buffer.
                 self.rest();
             }
             return Poll::Pending;
@@ -288,12 +316,13 @@ impl Session {
 
     // === executing ===
 
-    /// Executes what has been read, as far as it may be executed now.
-    async fn take_requests(&mut self) -> Result<(), End> {
+    /// Executes what has been read, as far as it may be executed now. Some means that something else has to
+    /// be done before it goes on.
+    fn take_requests(&mut self) -> Result<Option<Aside>, End> {
         self.core.begin();
         self.held = false;
-        let mut at = 0;
-        while at < self.read.len() {
+        let (mut at, mut aside) = (0, None);
+        while at < self.read.len() && aside.is_none() {
             if self.core.slots.is_empty() {
                 self.core.barrier = false;
             }
@@ -316,27 +345,19 @@ impl Session {
                             self.hold();
                             break;
                         }
-                        Flow::Settle(number) => {
-                            self.read.advance(std::mem::take(&mut at));
-                            self.core.end();
-                            Box::pin(self.settle(number)).await?;
-                            self.core.begin();
-                        }
+                        Flow::Settle(number) => aside = Some(Aside::Settle(number)),
                         Flow::Job(job) => {
-                            self.read.advance(at + len);
-                            at = 0;
-                            self.core.end();
-                            // Boxed: jobs are rare, and their state must not burden every idle client.
-                            Box::pin(self.run_job(job)).await?;
-                            self.core.begin();
+                            at += len;
+                            aside = Some(Aside::Job(job));
                         }
                     }
                 }
                 Ok(Parsed::Incomplete) => {
                     self.read.advance(std::mem::take(&mut at));
-                    if !self.go_on_with_part().await? {
+                    if !self.passes_on()? {
                         break;
                     }
+                    aside = Some(Aside::Stream);
                 }
                 Err(error) => {
                     self.core.shared.stats.clients.protocol_errors.inc();
@@ -356,12 +377,26 @@ impl Session {
         }
         self.core.end();
         self.core.client.query_bytes.store(self.read.len(), Relaxed);
-        Ok(())
+        Ok(aside)
     }
 
-    /// Part of a request has been read. A large one is passed on from here, over a connection of its own;
-    /// true if it has been, and the next request may be executed.
-    async fn go_on_with_part(&mut self) -> Result<bool, End> {
+    /// Does what takes time. Boxed: it is rare, and its state must not burden every idle client.
+    async fn turn_aside(&mut self, aside: Aside) -> Result<(), End> {
+        match aside {
+            Aside::Settle(number) => Box::pin(self.settle(number)).await,
+            Aside::Job(job) => Box::pin(self.run_job(job)).await,
+            Aside::Stream => {
+                Box::pin(self.stream_request()).await?;
+                // Its arguments were not kept.
+                self.core.distrust_all();
+                Ok(())
+            }
+        }
+    }
+
+    /// Part of a request has been read. True if it is a large one that is passed on from here, over a
+    /// connection of its own, before the next request is executed.
+    fn passes_on(&mut self) -> Result<bool, End> {
         if !self.is_bulk()? {
             return Ok(false);
         }
@@ -374,11 +409,6 @@ impl Session {
             // As far as it is known.
             self.core.show(self.parser.args(&self.read));
         }
-        self.core.end();
-        Box::pin(self.stream_request()).await?;
-        // Its arguments were not kept.
-        self.core.distrust_all();
-        self.core.begin();
         Ok(true)
     }
 
@@ -388,7 +418,7 @@ impl Session {
         match self.core.paused_until.take() {
             Some(until) => {
                 let at = self.core.shared.clock.instant(until);
-                self.timer = Some(Box::pin(tokio::time::sleep_until(at.into())));
+                self.timer = Some(Box::pin(timers::sleep_until(at.into())));
             }
             None => self.core.barrier = true,
         }

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{End, MAX_READ_AHEAD, MAX_UNWRITTEN, Session};
 use crate::resp::{ReplyScanner, Scan};
+use crate::timers;
 use crate::upstream::{Batch, Cause, Close, Delivered, Ending, Event, Pinned, Refused, WireError};
 
 /// What becomes of the pieces of a reply.
@@ -74,7 +75,7 @@ impl Session {
             pinned.wire.stream.flush().await
         };
         // Silence while we wait for a reply and while we wait for room are the same silence.
-        match tokio::time::timeout(self.upstream_patience(), write).await {
+        match timers::timeout(self.upstream_patience(), write).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(Broken::Upstream(WireError::Closed)),
         }
@@ -165,7 +166,7 @@ impl Session {
             };
             let wait = poll_fn(|cx| self.poll_pinned(pinned, cx));
             let woken = match limit {
-                Some(limit) => tokio::time::timeout(limit, wait).await.unwrap_or(match pinned.ending {
+                Some(limit) => timers::timeout(limit, wait).await.unwrap_or(match pinned.ending {
                     Ending::Asked(_) => Ok(Woken::Over),
                     Ending::No | Ending::Shut => Err(Broken::Upstream(WireError::Closed)),
                 })?,

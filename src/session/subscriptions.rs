@@ -12,6 +12,7 @@ use super::{End, Session};
 use crate::command::{self, Command};
 use crate::resp::{Args, Writer};
 use crate::stats::{Served, UNLISTED};
+use crate::timers;
 use crate::upstream::{Family, Hub, Topic};
 
 impl Core {
@@ -149,6 +150,6 @@ impl Session {
                 Err(end) => Poll::Ready(Err(end)),
             }
         });
-        tokio::time::timeout(patience, waiting).await.unwrap_or(Ok(false))
+        timers::timeout(patience, waiting).await.unwrap_or(Ok(false))
     }
 }

@@ -84,7 +84,7 @@ struct Rates {
     bytes_out: Rate,
 }
 
-/// What all shards have counted, merged at one moment.
+/// What all shards have counted, merged.
 pub struct Snapshot {
     /// Of all commands together.
     pub totals: Totals,
@@ -142,9 +142,9 @@ impl Stats {
         let (mut commands, mut bytes_in, mut bytes_out) = (0, 0, 0);
         for shard in &self.shards {
             let shard = shard.0.lock();
-            commands += shard.totals.commands();
-            bytes_in += shard.totals.bytes_in;
-            bytes_out += shard.totals.bytes_out;
+            commands += shard.calls;
+            bytes_in += shard.bytes_in;
+            bytes_out += shard.bytes_out;
         }
         let mut rates = self.rates.lock();
         rates.commands.sample(now, commands);
@@ -152,11 +152,17 @@ impl Stats {
         rates.bytes_out.sample(now, bytes_out);
     }
 
-    /// Everything but what is kept per command.
+    /// Everything but what is kept per command. A shard is locked for one command at a time, so sessions do
+    /// not wait for the whole walk.
     pub fn snapshot(&self) -> Snapshot {
         let mut totals = Totals::default();
         for shard in &self.shards {
-            totals.merge(&shard.0.lock().totals);
+            for id in 0..=self.names.len() {
+                shard.0.lock().add_to(id, &mut totals);
+            }
+            let shard = shard.0.lock();
+            totals.bytes_in += shard.bytes_in;
+            totals.bytes_out += shard.bytes_out;
         }
         let rates = self.rates.lock();
         Snapshot {
@@ -169,17 +175,12 @@ impl Stats {
         }
     }
 
-    /// Visits each command that was called, refused or failed. A shard is locked for one command at a
-    /// time, so sessions do not wait for the whole walk.
+    /// Visits each command that was called, refused or failed, locking likewise.
     pub fn each_command(&self, mut f: impl FnMut(&'static str, &CommandCounters)) {
         for (id, name) in self.names.iter().enumerate() {
             let mut sum = CommandCounters::default();
             for shard in &self.shards {
-                let shard = shard.0.lock();
-                let Some(part) = shard.commands.get(id) else { continue };
-                sum.latency.merge(&part.latency);
-                sum.rejected += part.rejected;
-                sum.failed += part.failed;
+                shard.0.lock().add_command(id, &mut sum);
             }
             if sum.latency.count() + sum.rejected + sum.failed > 0 {
                 f(name, &sum);

@@ -26,61 +26,79 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds what `other` counted.
-    pub(super) fn merge(&mut self, other: &Totals) {
-        for (mine, theirs) in self.served.iter_mut().zip(&other.served) {
-            mine.merge(theirs);
-        }
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-    }
-
     /// How many commands were served.
     pub fn commands(&self) -> u64 {
         self.served.iter().map(Latency::count).sum()
     }
 }
 
-/// Both, for one worker.
+/// What one worker counts. Each call is recorded once, by command and by how it was served; who looks adds up
+/// one way or the other.
 pub(super) struct Shard {
-    pub commands: Vec<CommandCounters>,
-    pub totals: Totals,
+    /// By the command's id; the last one is for commands without a row.
+    rows: Vec<Row>,
+    /// Calls of all commands.
+    pub calls: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+#[derive(Clone, Default)]
+struct Row {
+    /// Indexed by `Served`. Few commands are served in more than one or two ways.
+    served: [Option<Box<Latency>>; Served::COUNT],
+    rejected: u64,
+    failed: u64,
 }
 
 impl Shard {
     pub fn new(commands: usize) -> Shard {
-        Shard { commands: vec![CommandCounters::default(); commands], totals: Totals::default() }
+        Shard { rows: vec![Row::default(); commands + 1], calls: 0, bytes_in: 0, bytes_out: 0 }
     }
 
     /// Adds a recorder's batch.
     pub fn apply(&mut self, batch: &Batch) {
-        self.totals.bytes_in += batch.bytes_in;
-        self.totals.bytes_out += batch.bytes_out;
+        self.bytes_in += batch.bytes_in;
+        self.bytes_out += batch.bytes_out;
         for entry in batch.entries() {
             let count = u64::from(entry.count);
-            if let Event::Served(served) = entry.event {
-                self.totals.served[served as usize].record(entry.nanos, count);
-            }
-            // Unknown commands have no row; they count in the totals only.
-            let Some(command) = self.commands.get_mut(usize::from(entry.id)) else { continue };
+            let id = usize::from(entry.id).min(self.rows.len() - 1);
+            let row = &mut self.rows[id];
             match entry.event {
-                Event::Served(_) => command.latency.record(entry.nanos, count),
-                Event::Rejected => command.rejected += count,
-                Event::Failed => command.failed += count,
+                Event::Served(served) => {
+                    self.calls += count;
+                    row.served[served as usize].get_or_insert_default().record(entry.nanos, count);
+                }
+                Event::Rejected => row.rejected += count,
+                Event::Failed => row.failed += count,
             }
         }
     }
 
+    /// Adds what was counted of one command to the totals; the last id is that of commands without a row.
+    pub fn add_to(&self, id: usize, totals: &mut Totals) {
+        for (sum, part) in totals.served.iter_mut().zip(&self.rows[id].served) {
+            part.iter().for_each(|part| sum.merge(part));
+        }
+    }
+
+    /// Adds what was counted of one command to its counters.
+    pub fn add_command(&self, id: usize, counters: &mut CommandCounters) {
+        let Some(row) = self.rows.get(id) else { return };
+        row.served.iter().flatten().for_each(|part| counters.latency.merge(part));
+        counters.rejected += row.rejected;
+        counters.failed += row.failed;
+    }
+
     /// Forgets everything, and gives the histograms' memory back.
     pub fn reset(&mut self) {
-        self.commands.fill(CommandCounters::default());
-        self.totals = Totals::default();
+        *self = Shard::new(self.rows.len() - 1);
     }
 
     /// Bytes held by histograms.
     pub fn bytes(&self) -> usize {
-        let commands: usize = self.commands.iter().map(|c| c.latency.bytes()).sum();
-        let served: usize = self.totals.served.iter().map(Latency::bytes).sum();
-        commands + served + self.commands.len() * size_of::<CommandCounters>()
+        let histograms = self.rows.iter().flat_map(|row| row.served.iter().flatten());
+        let held: usize = histograms.map(|latency| size_of::<Latency>() + latency.bytes()).sum();
+        held + self.rows.len() * size_of::<Row>()
     }
 }

@@ -25,6 +25,7 @@ use super::node::{Node, OpenError};
 use super::wire::{Wire, WireError};
 use crate::clock::Clock;
 use crate::resp::{Cursor, Kind, Proto, frame_len};
+use crate::timers;
 
 /// Pause between attempts to connect while somebody is in BCAST mode.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
@@ -106,7 +107,7 @@ impl Broadcast {
                 }
                 Err(error) => {
                     warn!(%error, "no connection for BCAST");
-                    tokio::time::sleep(RETRY_EVERY).await;
+                    timers::sleep(RETRY_EVERY).await;
                 }
             }
         }
@@ -130,7 +131,7 @@ impl Broadcast {
             greet(&mut wire, Proto::Resp3, &target.credentials).await?;
             wire.call(&[b"CLIENT", b"TRACKING", b"ON", b"BCAST"]).await
         };
-        tokio::time::timeout(limit, handshake).await.map_err(|_| OpenError::Slow(limit))??;
+        timers::timeout(limit, handshake).await.map_err(|_| OpenError::Slow(limit))??;
         Ok(wire)
     }
 
@@ -146,7 +147,7 @@ impl Broadcast {
             }
             let read = tokio::select! {
                 () = self.work.notified() => continue,
-                read = tokio::time::timeout(patience, poll_fn(|cx| wire.poll_fill(cx))) => read,
+                read = timers::timeout(patience, poll_fn(|cx| wire.poll_fill(cx))) => read,
             };
             match read {
                 Ok(Ok(0)) => return Err(WireError::Closed),

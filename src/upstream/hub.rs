@@ -23,6 +23,7 @@ use super::wire::{Wire, WireError, encode};
 use crate::clock::Clock;
 use crate::resp::{Cursor, Kind, Proto, frame_len};
 use crate::stats::Stats;
+use crate::timers;
 
 /// Bytes of messages that may wait for one client before it is disconnected: the hard limit of
 /// Redis's `client-output-buffer-limit pubsub`.
@@ -144,7 +145,7 @@ impl Hub {
                     if is_worth_saying(failures) {
                         warn!(%error, failures, "no connection for subscriptions");
                     }
-                    tokio::time::sleep(RETRY_EVERY).await;
+                    timers::sleep(RETRY_EVERY).await;
                 }
             }
         }
@@ -154,7 +155,7 @@ impl Hub {
         let target = self.node.target.load_full();
         let mut wire = self.node.dial().await?;
         let limit = target.connect.timeout;
-        tokio::time::timeout(limit, greet(&mut wire, Proto::Resp3, &target.credentials))
+        timers::timeout(limit, greet(&mut wire, Proto::Resp3, &target.credentials))
             .await
             .map_err(|_| OpenError::Slow(limit))??;
         Ok(wire)
@@ -201,7 +202,7 @@ impl<'a> Feed<'a> {
             };
             // A quiet connection is asked from time to time, so that a half-open one is noticed. What has
             // been read is applied whole, however long its fence takes: that has a bound of its own.
-            let done = match tokio::time::timeout(target.reply_timeout, round).await {
+            let done = match timers::timeout(target.reply_timeout, round).await {
                 Ok(Ok(None)) => Ok(()),
                 Ok(Ok(Some(0))) => Err(WireError::Closed),
                 Ok(Ok(Some(_))) => self.apply().await,
@@ -243,8 +244,7 @@ impl<'a> Feed<'a> {
         let target = self.hub.node.target.load_full();
         self.hub.topics.lock().ping();
         self.send().await?;
-        let read =
-            tokio::time::timeout(target.reply_timeout, std::future::poll_fn(|cx| self.wire.poll_fill(cx)));
+        let read = timers::timeout(target.reply_timeout, std::future::poll_fn(|cx| self.wire.poll_fill(cx)));
         match read.await {
             Ok(Ok(n)) if n > 0 => self.apply().await,
             Ok(Err(error)) => Err(error.into()),

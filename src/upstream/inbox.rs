@@ -3,13 +3,16 @@
 //!
 //! The one idea: a delivery never waits and never allocates per reply. Small replies are appended to
 //! one buffer, large ones are handed over whole, and the session takes everything at once by swapping
-//! buffers. The session's task is woken when the first thing arrives in an empty inbox.
+//! buffers. The session's task is woken when the first thing arrives in an empty inbox. Its waker stays
+//! here, and a flag says whether there may be something to take: a session to which nothing has come, as one
+//! whose reads all hit, takes no lock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::audience::Notice;
 
@@ -24,6 +27,9 @@ const KEEP: usize = 16 * 1024;
 #[derive(Default)]
 pub struct Inbox {
     state: Mutex<State>,
+    /// Something may have come, or another task's waker is registered. Set under the lock, before the waker
+    /// is called.
+    stirred: AtomicBool,
 }
 
 #[derive(Default)]
@@ -140,7 +146,7 @@ impl Inbox {
     /// Adds the reply for slot `seq`. True if the session must be woken: it had nothing before.
     #[must_use]
     pub fn reply(&self, seq: u64, reply: &[u8]) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.stir();
         state.delivered.bytes.extend_from_slice(reply);
         state.delivered.reply_bytes += reply.len();
         state.event(Event::Reply { seq, len: reply.len() as u32 })
@@ -149,7 +155,7 @@ impl Inbox {
     /// Adds small replies, `bytes` back to back as `events` say, which is then empty; true as for `reply`.
     #[must_use]
     pub fn replies(&self, bytes: &[u8], events: &mut Vec<Event>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.stir();
         let first = state.delivered.events.is_empty();
         state.delivered.bytes.extend_from_slice(bytes);
         state.delivered.reply_bytes += bytes.len();
@@ -160,7 +166,7 @@ impl Inbox {
     /// Adds a large reply for slot `seq`; true as for `reply`.
     #[must_use]
     pub fn large_reply(&self, seq: u64, bytes: Bytes) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.stir();
         state.delivered.reply_bytes += bytes.len();
         state.event(Event::LargeReply { seq, bytes })
     }
@@ -168,7 +174,7 @@ impl Inbox {
     /// Adds an event without bytes; true as for `reply`.
     #[must_use]
     pub fn event(&self, event: Event) -> bool {
-        self.state.lock().event(event)
+        self.stir().event(event)
     }
 
     /// Adds a message and wakes the session; false if that is over. A session that has more than `limit`
@@ -185,7 +191,7 @@ impl Inbox {
 
     fn unasked(&self, event: Event, len: usize, limit: usize) -> bool {
         let waker = {
-            let mut state = self.state.lock();
+            let mut state = self.stir();
             if state.closed.is_some() || state.left {
                 return false;
             }
@@ -196,7 +202,7 @@ impl Inbox {
             } else {
                 state.delivered.events.push(event);
             }
-            state.waker.take()
+            state.waker.clone()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -206,19 +212,22 @@ impl Inbox {
 
     /// Tells the session to end.
     pub fn close(&self, why: Close) {
-        let mut state = self.state.lock();
+        let mut state = self.stir();
         state.closed.get_or_insert(why);
         state.wake();
     }
 
     /// The session is over: nobody will take anything any more.
     pub fn leave(&self) {
-        self.state.lock().left = true;
+        let mut state = self.state.lock();
+        state.left = true;
+        // It keeps the task's memory.
+        state.waker = None;
     }
 
     /// Asks the session to look around: something it waits for may have changed.
     pub fn nudge(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.stir();
         state.nudged = true;
         state.wake();
     }
@@ -247,6 +256,11 @@ impl Inbox {
         state.delivered.message_bytes + state.delivered.reply_bytes
     }
 
+    /// Nothing has come since `poll_ready` was last pending, and its waker is still the one to be called.
+    pub fn is_quiet(&self) -> bool {
+        !self.stirred.load(Acquire)
+    }
+
     /// Ready when there is anything to take; registers for the next wake-up otherwise.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
@@ -254,10 +268,8 @@ impl Inbox {
         if !state.delivered.events.is_empty() || closed || std::mem::take(&mut state.nudged) {
             return Poll::Ready(());
         }
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => state.waker = Some(cx.waker().clone()),
-        }
+        let known = state.register(cx.waker());
+        self.stirred.store(!known, Release);
         Poll::Pending
     }
 
@@ -265,9 +277,8 @@ impl Inbox {
     pub fn poll_nudge(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         let nudged = std::mem::take(&mut state.nudged) || state.closed.is_some();
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => state.waker = Some(cx.waker().clone()),
+        if !state.register(cx.waker()) {
+            self.stirred.store(true, Release);
         }
         if nudged { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -282,6 +293,13 @@ impl Inbox {
         state.told |= state.closed.is_some();
         state.closed
     }
+
+    /// The state, to which something is about to be added.
+    fn stir(&self) -> MutexGuard<'_, State> {
+        let state = self.state.lock();
+        self.stirred.store(true, Release);
+        state
+    }
 }
 
 impl State {
@@ -290,10 +308,19 @@ impl State {
         self.delivered.events.len() == 1
     }
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
         }
+    }
+
+    /// Whom to wake; true if that was so already.
+    fn register(&mut self, waker: &Waker) -> bool {
+        let known = self.waker.as_ref().is_some_and(|known| known.will_wake(waker));
+        if !known {
+            self.waker = Some(waker.clone());
+        }
+        known
     }
 }
 

@@ -35,6 +35,7 @@ use crate::clock::{Clock, Nanos};
 use crate::near::LaneId;
 use crate::net::Stream;
 use crate::resp::ReplyScanner;
+use crate::timers;
 
 /// The buffer that replies are read into; grows for larger replies and shrinks again.
 const READ_BUFFER: usize = 64 * 1024;
@@ -260,7 +261,7 @@ impl<'a, E: Events> Connection<'a, E> {
             own: None,
             row: Row::default(),
             touched: Vec::new(),
-            timer: Box::pin(tokio::time::sleep(patience.ping_every)),
+            timer: Box::pin(timers::sleep(patience.ping_every)),
             heard,
             pinged: false,
             idle: true,

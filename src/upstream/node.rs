@@ -23,6 +23,7 @@ use crate::clock::{Clock, Nanos};
 
 use crate::net::{Address, ClientTls, ConnectError, ConnectOptions, connect};
 use crate::stats::Stats;
+use crate::timers;
 
 /// Connections that were given up in the middle of a command and whose ids the next lane kills. Far
 /// more than pinned connections exist at once; beyond it the oldest are forgotten.
@@ -198,7 +199,7 @@ impl Node {
                     let target = self.target.load();
                     let pause = backoff.next(target.backoff_min, target.backoff_max);
                     warn!(address = %target.address, %error, pause_ms = pause.as_millis() as u64, "upstream unreachable");
-                    self.or_down(tokio::time::sleep(pause)).await;
+                    self.or_down(timers::sleep(pause)).await;
                 }
             }
         }
@@ -212,7 +213,7 @@ impl Node {
         tokio::select! {
             biased;
             done = &mut future => return done,
-            () = tokio::time::sleep_until(down_at.into()) => {}
+            () = timers::sleep_until(down_at.into()) => {}
         }
         self.lane.queue.lock().down(self.clock.now(), &self.lane.owner);
         future.await
@@ -226,7 +227,7 @@ impl Node {
         let dbs = self.lane.queue.lock().dbs();
         let limit = target.connect.timeout;
         let handshake = open_lane(&mut wire, &target.credentials, Some(&last), &zombies, &dbs);
-        match tokio::time::timeout(limit, handshake).await {
+        match timers::timeout(limit, handshake).await {
             Ok(Ok(welcome)) => Ok((wire, welcome)),
             other => {
                 self.zombies.lock().extend(zombies);

@@ -13,6 +13,7 @@ use super::node::{Node, OpenError};
 use super::wire::{Wire, WireError};
 use crate::resp::Proto;
 use crate::stats::{PinnedCounters, Stats};
+use crate::timers;
 
 /// Idle connections kept per protocol version: enough for a steady mix of blocking clients, few
 /// enough not to be noticed in `maxclients`.
@@ -208,7 +209,7 @@ impl Pool {
         let target = self.node.target.load_full();
         let mut wire = self.node.dial().await.map_err(OpenError::Connect)?;
         let limit = target.connect.timeout;
-        let welcome = tokio::time::timeout(limit, greet(&mut wire, proto, &target.credentials))
+        let welcome = timers::timeout(limit, greet(&mut wire, proto, &target.credentials))
             .await
             .map_err(|_| OpenError::Slow(limit))??;
         self.stats.pinned.connects.inc();
