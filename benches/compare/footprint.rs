@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -17,13 +17,16 @@ const STARTS: usize = 11;
 /// Idle clients, if file limits allow.
 const CLIENTS: usize = 10_000;
 
+/// How long they have been idle when they are measured: by then what nobody uses has been given back.
+const REST: Duration = Duration::from_secs(3);
+
 /// Measures all targets that are wanted and there.
 pub fn measure(options: &Options) -> Vec<Footprint> {
     let dir = TempDir::new().unwrap();
     let redis = Target::start(Kind::Redis, "redis", options, dir.path(), 0);
     let wanted = |name: &str| name == "redis" || options.targets.iter().any(|wanted| wanted == name);
     let kinds = Kind::ALL.into_iter().filter(|(kind, name)| wanted(name) && kind.is_there(options));
-    let one = |(kind, name): (Kind, &'static str)| {
+    let measure = |(kind, name): (Kind, &'static str)| {
         let start = || {
             let started = Instant::now();
             let target = Target::start(kind, name, options, dir.path(), redis.port);
@@ -33,6 +36,7 @@ pub fn measure(options: &Options) -> Vec<Footprint> {
         let target = start().1;
         let resident = target.resident();
         let clients = idle_clients(target.port);
+        std::thread::sleep(REST);
         let each = target.resident().saturating_sub(resident) / clients.len().max(1) as u64;
         Footprint {
             name,
@@ -43,7 +47,7 @@ pub fn measure(options: &Options) -> Vec<Footprint> {
             each,
         }
     };
-    kinds.map(one).collect()
+    kinds.map(measure).collect()
 }
 
 /// As a table.

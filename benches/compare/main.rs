@@ -29,6 +29,8 @@ mod table;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+use std::time::Instant;
+
 use clap::Parser;
 
 use figures::{Figures, Results, Run};
@@ -94,6 +96,7 @@ fn main() {
     // Before the first thread: what we start inherits both.
     process::pin_self(options.load_core);
     process::raise_file_limit();
+    let started = Instant::now();
     println!("{}", table::machine(&options));
     let mut checks = Vec::new();
     if rows::names_match("footprint", "footprint", true, &options.rows) {
@@ -110,6 +113,7 @@ fn main() {
     if !checks.is_empty() {
         println!("{}", checks::table(&checks));
     }
+    eprintln!("took {} s", started.elapsed().as_secs());
 }
 
 /// Measures the rows and prints them, each as it is done.

@@ -2,8 +2,8 @@
 //!
 //! As redis-benchmark does, each client sends a pipeline, reads all its replies and sends the next; the
 //! latency of a request is from the sending of its pipeline to the arrival of its reply. Or the load is paced:
-//! every request has its time, and its latency counts from there, also if the client was still waiting for the
-//! reply before (a slow server then cannot slow the load down and look faster than it is).
+//! every request has its time, and if the client is still waiting for the reply before, the latency counts from
+//! there (a slow server cannot slow the load down and look faster than it is).
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -50,14 +50,21 @@ struct Pace {
 }
 
 impl Pace {
-    /// Waits for the `n`th; when it was due. It looks at the clock again and again, as timers count whole
+    /// Waits for the `n`th; from when its latency counts: from when it was due, if its client was busy then, and
+    /// from its sending, if only we were late. It looks at the clock again and again, as timers count whole
     /// milliseconds; meanwhile the runtime looks for replies.
     async fn until(&self, n: usize) -> Instant {
         let due = self.first + self.between * n as u32;
-        while Instant::now() < due {
-            tokio::task::yield_now().await;
+        if Instant::now() >= due {
+            return due;
         }
-        due
+        loop {
+            tokio::task::yield_now().await;
+            let now = Instant::now();
+            if now >= due {
+                return now;
+            }
+        }
     }
 }
 
@@ -77,7 +84,7 @@ pub fn run(row: &Row, reads: u32, rate: Option<u32>, port: u16, requests: usize)
         latencies: RefCell::new(Histogram::new(3).expect("3 digits are allowed")),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let started = Instant::now();
+    let started = load.pace.as_ref().map_or_else(Instant::now, |pace| pace.first);
     let clients = async {
         let tasks = (0..row.clients).map(|n| tokio::task::spawn_local(client(Rc::clone(&load), port, n)));
         for task in tasks.collect::<Vec<_>>() {

@@ -138,7 +138,8 @@ pub fn machine(options: &Options) -> String {
         let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
         let said = String::from_utf8_lossy(&said).into_owned();
         let line = said.lines().find(|line| line.contains(char::is_numeric)).unwrap_or("?");
-        let _ = writeln!(text, "{}", line.trim());
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let _ = writeln!(text, "{}", line.trim().replace(program, name));
     }
     text
 }
