@@ -146,7 +146,7 @@ fn no_two_rows_have_one_name() {
 fn a_row_says_what_it_is() {
     let says = |name| rows::all().iter().find(|row| row.name == name).expect("it is there").describe();
     assert_eq!(says("get-p16"), "GET, 64 B, 50 clients, pipeline 16, 10000 keys");
-    assert_eq!(says("get-paced"), "GET, Zipf, 20000 requests/s, 64 B, 50 clients, pipeline 1, 10000 keys");
+    assert_eq!(says("get-paced"), "GET, Zipf, 10000 requests/s, 64 B, 50 clients, pipeline 1, 10000 keys");
 }
 
 /// One run with this much CPU, of which `own` is the target's, and this latency.

@@ -52,7 +52,7 @@ pub fn of_rows(rows: &[(&str, &Results)]) -> Vec<Check> {
     for (row, load, bound) in HITS {
         times(format!("CPU per hit, {load}, to Redis's"), ratio(CPU, (row, "l1"), (row, "redis")), bound);
     }
-    let paced = ("get-paced", "20,000 requests/s");
+    let paced = ("get-paced", "10,000 requests/s");
     for (row, load) in HITS.map(|(row, load, _)| (row, load)).into_iter().chain([paced]) {
         times(format!("p99 of hits, {load}, to Redis's"), ratio(P99, (row, "l1"), (row, "redis")), 1.0);
     }
