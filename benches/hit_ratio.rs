@@ -14,6 +14,9 @@ use std::path::Path;
 const SIZES_PERCENT: [usize; 4] = [1, 5, 10, 25];
 
 fn main() {
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return println!("measures only by `cargo bench`"); // and not by `cargo test --all-targets`
+    }
     let mut traces = vec![("zipf+scans".to_string(), zipf_with_scans(1_000_000, 100_000))];
     if let Some(dir) = std::env::var_os("NEARCACHE_TRACES") {
         traces.extend(load_traces(Path::new(&dir)));

@@ -1,5 +1,5 @@
-//! How fast is the near cache? Hits from one thread and from several at once, and the way in and out
-//! of a full cache.
+//! How fast is the near cache? Hits, and the way in and out of a full cache, from one thread and from several
+//! at once.
 
 #![allow(missing_docs)] // criterion's macros make undocumented functions
 
@@ -94,21 +94,37 @@ fn contended(c: &mut Criterion) {
         let near = filled(&keys);
         for threads in [2, 4] {
             group.bench_function(format!("{name}, {threads} threads"), |b| {
-                b.iter_custom(|iters| race(&near, &keys, threads, iters))
+                b.iter_custom(|iters| race(&near, &keys, b"", threads, iters))
             });
         }
     }
     group.finish();
 }
 
-fn race(near: &Near<()>, keys: &[[u8; 16]], threads: usize, iters: u64) -> Duration {
+/// Every thread fetches, stores and evicts keys of the same large set; the time is per key of one thread.
+fn inserts_contended(c: &mut Criterion) {
+    let mut group = c.benchmark_group("miss contended");
+    group.throughput(Throughput::Elements(1));
+    let (keys, reply) = (keys(KEYS * 4), reply());
+    for threads in [1, 2, 4] {
+        let near = near(16 << 20);
+        group.bench_function(format!("fetch, store and evict, {threads} threads"), |b| {
+            b.iter_custom(|iters| race(&near, &keys, &reply, threads, iters))
+        });
+    }
+    group.finish();
+}
+
+/// Each thread reads the keys in its own part of the same round.
+fn race(near: &Near<()>, keys: &[[u8; 16]], reply: &[u8], threads: usize, iters: u64) -> Duration {
     let start = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..threads {
             scope.spawn(move || {
                 let mut out = Vec::new();
                 for i in 0..iters as usize {
-                    black_box(read(near, &keys[(i + thread * 7919) % keys.len()], b"", &mut out));
+                    let at = i + thread * keys.len() / threads;
+                    black_box(read(near, &keys[at % keys.len()], reply, &mut out));
                 }
             });
         }
@@ -139,5 +155,5 @@ fn fill_and_evict(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hits, contended, fill_and_evict);
+criterion_group!(benches, hits, contended, fill_and_evict, inserts_contended);
 criterion_main!(benches);

@@ -3,13 +3,15 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::Options;
 use crate::link;
 use crate::process::{Cpu, Process, exists};
+use crate::report;
 use crate::rows::{Group, Row};
 use crate::support::client::RawClient;
 use crate::support::redis::free_port;
@@ -18,6 +20,10 @@ use crate::support::until;
 
 /// Clients at once that the servers must allow.
 const MAX_CLIENTS: usize = 12_000;
+
+/// A server is idle when it uses less than this many microseconds of CPU in a pause: timers go on.
+const IDLE: f64 = 300.0;
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// What is asked of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +65,7 @@ impl Kind {
 
     /// Whether it can take part.
     pub fn is_there(self, options: &Options) -> bool {
-        match self {
-            // Until the program knows the option, it has no near cache that could be switched off.
-            Kind::L1 => can_switch_l1(options),
-            kind => exists(kind.program(options)),
-        }
+        exists(self.program(options))
     }
 
     /// Whether it stands in front of Redis.
@@ -71,8 +73,18 @@ impl Kind {
         !matches!(self, Kind::Redis | Kind::Memory)
     }
 
+    /// Whether it is measured in this row.
+    pub fn takes_part(self, row: &Row) -> bool {
+        match self {
+            Kind::Redis => true,
+            Kind::Memory => !row.far, // there is nothing that it could be far from
+            Kind::L1 => row.group == Group::Proxy,
+            Kind::Nutcracker | Kind::Envoy | Kind::L1Off => row.group == Group::Proxy && !row.own_data,
+        }
+    }
+
     /// Its arguments, to serve on `port` in front of a Redis on `upstream`. Files go into `dir`.
-    pub fn args(self, options: &Options, dir: &Path, port: u16, upstream: u16) -> Vec<String> {
+    pub fn args(self, dir: &Path, port: u16, upstream: u16) -> Vec<String> {
         let near = |more: &[String]| {
             let listen = format!("127.0.0.1:{port}");
             let max_clients = format!("server.max_clients={MAX_CLIENTS}");
@@ -100,10 +112,8 @@ impl Kind {
                     .into()
             }
             Kind::Memory => near(&["--upstream".to_owned(), String::new()]),
-            Kind::L1Off if can_switch_l1(options) => {
-                near(&[url.as_slice(), &["--set".into(), "cache.enabled=false".into()]].concat())
-            }
-            Kind::L1 | Kind::L1Off => near(&url),
+            Kind::L1 => near(&url),
+            Kind::L1Off => near(&[url.as_slice(), &["--set".into(), "cache.enabled=false".into()]].concat()),
         }
     }
 }
@@ -117,23 +127,36 @@ pub struct Target {
     kind: Kind,
     process: Process,
     /// The Redis behind it, whose CPU time counts too.
-    redis: Option<std::rc::Rc<Target>>,
+    redis: Option<Rc<Target>>,
 }
 
 impl Target {
     /// Starts one and waits until it answers.
     pub fn start(kind: Kind, name: &'static str, options: &Options, dir: &Path, upstream: u16) -> Target {
         let port = free_port();
-        let args = kind.args(options, dir, port, upstream);
+        let args = kind.args(dir, port, upstream);
         let process = Process::start(options.server_core, kind.program(options), &args);
         until(&format!("{name} answers"), || call(port, &["GET", "ready"]).then_some(()));
         Target { name, port, kind, process, redis: None }
     }
 
-    /// CPU time so far: its own, and that of the whole server side.
+    /// CPU time so far, once there is nothing left to do: its own, and that of the whole server side.
     pub fn cpu(&self) -> (Cpu, Cpu) {
-        let own = self.process.cpu();
-        (own, self.redis.as_ref().map_or(own, |redis| own + redis.process.cpu()))
+        let mut before = f64::NEG_INFINITY;
+        until(&format!("{} is idle", self.name), || {
+            std::thread::sleep(PAUSE);
+            let own = self.process.cpu();
+            let whole = self.redis.as_ref().map_or(own, |redis| own + redis.process.cpu());
+            let used = whole.total - std::mem::replace(&mut before, whole.total);
+            (used < IDLE).then_some((own, whole))
+        })
+    }
+
+    /// Hits and misses of its L1 so far, if it has one.
+    pub fn l1(&self) -> Option<(u64, u64)> {
+        let reply =
+            RawClient::connect(addr(self.port)).and_then(|mut client| client.call(&["INFO", "nearcache"]));
+        report::l1(&String::from_utf8_lossy(reply.ok().filter(|_| self.kind == Kind::L1)?.text()?))
     }
 
     /// Resident memory in bytes.
@@ -141,10 +164,12 @@ impl Target {
         self.process.resident()
     }
 
-    /// Reads every key three times, so that what caches has cached.
+    /// Reads every key three times, so that L1 has it.
     pub fn warm(&self, row: &Row) {
-        for _ in 0..3 {
-            self.pipeline(row, |i, out| encode_into(out, &["GET", &Row::key(i)]));
+        if self.kind == Kind::L1 {
+            for _ in 0..3 {
+                self.pipeline(row, |i, out| encode_into(out, &["GET", &Row::key(i)]));
+            }
         }
     }
 
@@ -175,33 +200,39 @@ impl Target {
 /// All targets of a group of rows.
 pub struct Fleet {
     /// In the order of the tables, Redis first.
-    pub targets: Vec<std::rc::Rc<Target>>,
+    pub targets: Vec<Rc<Target>>,
     _dir: TempDir,
 }
 
 impl Fleet {
-    /// Starts those that are wanted and there; `far`: with a network between Redis and its clients.
-    pub fn start(options: &Options, group: Group, far: bool) -> Fleet {
+    /// Starts those that these rows need and that are wanted and there; `far`: with a network between Redis and
+    /// its clients.
+    pub fn start(options: &Options, rows: &[&Row], far: bool) -> Fleet {
         let dir = TempDir::new().unwrap();
         let mut redis = Target::start(Kind::Redis, "redis", options, dir.path(), 0);
         let upstream = if far { link::start(redis.port).unwrap() } else { redis.port };
         redis.port = upstream;
-        let redis = std::rc::Rc::new(redis);
-        let mut targets = vec![std::rc::Rc::clone(&redis)];
+        let redis = Rc::new(redis);
+        let mut targets = vec![Rc::clone(&redis)];
         for (kind, name) in Kind::ALL.into_iter().skip(1) {
-            let takes_part = group == Group::Proxy || !kind.is_proxy();
-            if takes_part && options.targets.iter().any(|wanted| wanted == name) && kind.is_there(options) {
+            let wanted = options.targets.iter().any(|wanted| wanted == name);
+            if wanted && rows.iter().any(|row| kind.takes_part(row)) && kind.is_there(options) {
                 let mut target = Target::start(kind, name, options, dir.path(), upstream);
-                target.redis = kind.is_proxy().then(|| std::rc::Rc::clone(&redis));
-                targets.push(std::rc::Rc::new(target));
+                target.redis = kind.is_proxy().then(|| Rc::clone(&redis));
+                targets.push(Rc::new(target));
             }
         }
         Fleet { targets, _dir: dir }
     }
 
+    /// Those that are measured in a row.
+    pub fn targets_of(&self, row: &Row) -> impl Iterator<Item = &Target> {
+        self.targets.iter().map(Rc::as_ref).filter(|target| target.kind.takes_part(row))
+    }
+
     /// Fills those that hold data of their own.
     pub fn fill(&self, row: &Row) {
-        self.targets.iter().filter(|target| !target.kind.is_proxy()).for_each(|target| target.fill(row));
+        self.targets_of(row).filter(|target| !target.kind.is_proxy()).for_each(|target| target.fill(row));
     }
 }
 
@@ -213,13 +244,6 @@ fn addr(port: u16) -> SocketAddr {
 pub fn call(port: u16, args: &[impl AsRef<[u8]>]) -> bool {
     let reply = RawClient::connect(addr(port)).and_then(|mut client| client.call(args));
     reply.is_ok_and(|reply| !reply.is_error())
-}
-
-/// Whether this nearcache has a near cache that can be switched off.
-fn can_switch_l1(options: &Options) -> bool {
-    let mut command = Command::new(&options.nearcache);
-    command.args(["--set", "cache.enabled=false", "--check"]).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 fn nutcracker(port: u16, upstream: u16) -> String {

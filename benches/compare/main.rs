@@ -14,28 +14,42 @@
 //! Needed: redis-server, redis-benchmark, taskset, prlimit; nutcracker and envoy take part if they are found.
 #![allow(clippy::unwrap_used, reason = "a bench stops where it fails")]
 
+mod binary;
+mod checks;
+mod figures;
 mod fleet;
 mod footprint;
 mod link;
 mod mix;
 mod process;
 mod redis_benchmark;
+mod report;
 mod rows;
 mod table;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+use std::time::Instant;
+
 use clap::Parser;
 
+use figures::{Figures, Results, Run};
 use fleet::{Fleet, Target};
+use process::Cpu;
 use rows::{Group, Load, Row};
-use table::{Results, Run};
+use table::Measured;
+
+/// How long a run of a row on a target lasts, in seconds.
+const RUN: f64 = 1.0;
+
+/// Before it come a short run and one of this length, to find how many requests that takes.
+const TRIAL: f64 = 0.2;
 
 /// Compares nearcache with Redis, nutcracker and Envoy.
 #[derive(Parser)]
 struct Options {
-    /// Rows to measure, by name, beginning of a name, or group (proxy, memory); also `footprint`
-    #[arg(long, value_delimiter = ',', default_value = "proxy,memory,footprint")]
+    /// Rows to measure, by name, beginning of a name, or group (proxy, memory, aims); also `footprint`
+    #[arg(long, value_delimiter = ',', default_value = "proxy,footprint")]
     rows: Vec<String>,
     /// Targets to measure; Redis is always there, as the measure of the others
     #[arg(long, value_delimiter = ',', default_value = "redis,nutcracker,envoy,l1,l1-off,memory")]
@@ -43,14 +57,14 @@ struct Options {
     /// How often each row is measured on each target
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Multiplies the requests of every run
+    /// Multiplies the length of every run, a second
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
     /// The Envoy binary
     #[arg(long, default_value = "envoy")]
     envoy: String,
-    /// The nearcache binary, if not the one just built
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_nearcache"))]
+    /// The nearcache binary; without it, `cargo build --release` makes one
+    #[arg(long, default_value = "", hide_default_value = true)]
     nearcache: String,
     /// The core of the servers
     #[arg(long, default_value_t = 0)]
@@ -61,77 +75,130 @@ struct Options {
     /// Name the rows and end
     #[arg(long)]
     list: bool,
-    /// Given by `cargo bench`
+    /// Given by `cargo bench`, and not by `cargo test`
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 fn main() {
-    let options = Options::parse();
+    let mut options = Options::parse();
     let rows: Vec<Row> = rows::all().into_iter().filter(|row| row.is_named(&options.rows)).collect();
     if options.list {
         rows.iter().for_each(|row| println!("{:<14} {}", row.name, row.describe()));
         return;
     }
+    if !options.bench {
+        return println!("measures only by `cargo bench` or with --bench");
+    }
+    if options.nearcache.is_empty() {
+        options.nearcache = binary::release();
+    }
     // Before the first thread: what we start inherits both.
     process::pin_self(options.load_core);
     process::raise_file_limit();
-    println!("{}\n", table::machine(&options.nearcache));
-    if rows::names_match("footprint", "footprint", &options.rows) {
-        footprint::print(&options);
+    let started = Instant::now();
+    println!("{}", table::machine(&options));
+    let mut checks = Vec::new();
+    if rows::names_match("footprint", "footprint", true, &options.rows) {
+        let footprints = footprint::measure(&options);
+        println!("{}", footprint::table(&footprints));
+        checks = checks::of_footprints(&footprints);
     }
+    let all = measure(&rows, &options);
     for group in [Group::Proxy, Group::Memory] {
-        let rows: Vec<&Row> = rows.iter().filter(|row| row.group == group).collect();
-        if !rows.is_empty() {
-            measure(group, &rows, &options);
-        }
+        print!("{}", table::side_by_side(group, &all));
     }
+    let by_name: Vec<_> = all.iter().map(|(row, results)| (row.name, results)).collect();
+    checks.splice(0..0, checks::of_rows(&by_name));
+    if !checks.is_empty() {
+        println!("{}", checks::table(&checks));
+    }
+    eprintln!("took {} s", started.elapsed().as_secs());
 }
 
-/// Measures all rows of a group and prints them, each as it is done, then all side by side.
-fn measure(group: Group, rows: &[&Row], options: &Options) {
-    let near = Fleet::start(options, group, false);
-    let far = rows.iter().any(|row| row.far).then(|| Fleet::start(options, group, true));
+/// Measures the rows and prints them, each as it is done.
+fn measure(rows: &[Row], options: &Options) -> Vec<Measured> {
+    let (far, near): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.far);
     let mut all = Vec::new();
-    for row in rows {
-        let fleet = if row.far { far.as_ref().expect("started for such rows") } else { &near };
-        let results = measure_row(row, fleet, options);
-        println!("{}", table::one(row, &results));
-        all.push((*row, results));
+    for (rows, far) in [(near, false), (far, true)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let fleet = Fleet::start(options, &rows, far);
+        for row in rows {
+            let results = measure_row(row, &fleet, options);
+            println!("{}", table::one(row, &results));
+            all.push((*row, results));
+        }
     }
-    println!("{}", table::side_by_side(&all));
+    all
 }
 
 fn measure_row(row: &Row, fleet: &Fleet, options: &Options) -> Results {
     fleet.fill(row);
-    let requests = ((row.requests as f64 * options.scale) as usize).max(row.clients * row.pipeline);
-    let mut results: Results = fleet.targets.iter().map(|target| (target.name, Vec::new())).collect();
-    for target in &fleet.targets {
-        target.warm(row);
-        let _ = run(row, target, requests / 5); // what fails here fails below, and is shown there
-    }
-    for _ in 0..options.rounds {
-        for (target, (_, runs)) in fleet.targets.iter().zip(&mut results) {
-            match run(row, target, requests) {
-                Ok(run) => runs.push(run),
-                Err(error) => eprintln!("{} on {}: {error}", row.name, target.name),
+    let targets: Vec<&Target> = fleet.targets_of(row).collect();
+    let requests: Vec<usize> = targets
+        .iter()
+        .map(|target| {
+            target.warm(row);
+            requests(row, target, RUN * options.scale)
+        })
+        .collect();
+    let mut results: Results = targets.iter().map(|target| (target.name, Vec::new())).collect();
+    for round in 0..options.rounds {
+        for i in 0..targets.len() {
+            let i = (i + round) % targets.len(); // each is the first once
+            match run(row, targets[i], requests[i]) {
+                Ok(run) => results[i].1.push(run),
+                Err(error) => eprintln!("{} on {}: {error}", row.name, targets[i].name),
             }
         }
     }
     results
 }
 
-/// One run of one row on one target.
-fn run(row: &Row, target: &Target, requests: usize) -> Result<Run, String> {
-    let before = target.cpu();
-    let load = match row.load {
-        Load::RedisBenchmark(args) => redis_benchmark::run(row, args, target.port, requests)?,
-        Load::Mix { reads } => {
-            mix::run(row, reads, target.port, requests).map_err(|error| error.to_string())?
+/// How many requests take a target about so long.
+fn requests(row: &Row, target: &Target, seconds: f64) -> usize {
+    let least = row.clients * row.pipeline * 2;
+    let mut requests = least.max(500);
+    for next in [TRIAL, seconds] {
+        // What fails here fails again where it is shown.
+        let rate = offer(row, target, requests).map_or(0.0, |figures| figures.rate);
+        if rate.is_finite() {
+            requests = ((rate * next) as usize).max(least);
         }
-    };
+    }
+    requests
+}
+
+/// Sends so many requests.
+fn offer(row: &Row, target: &Target, requests: usize) -> Result<Figures, String> {
+    match row.load {
+        Load::RedisBenchmark(args) => redis_benchmark::run(row, args, target.port, requests),
+        Load::Mix { reads, rate } => {
+            mix::run(row, reads, rate, target.port, requests).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// One run of one row on one target. Before it comes one in which every client sends one pipeline and leaves:
+/// what connecting 1,000 clients costs is in both, and is no part of a request.
+fn run(row: &Row, target: &Target, requests: usize) -> Result<Run, String> {
+    let few = row.clients * row.pipeline;
+    let idle = target.cpu();
+    offer(row, target, few)?;
+    let asked = target.l1();
+    let connected = target.cpu();
+    let load = offer(row, target, requests)?;
     let after = target.cpu();
-    let own = after.0.since(before.0).per_request(requests);
-    let whole = after.1.since(before.1).per_request(requests);
-    Ok(Run { load, own, whole })
+    let hits = target.l1().zip(asked).and_then(|(after, before)| {
+        let (hits, misses) = (after.0 - before.0, after.1 - before.1);
+        (hits + misses > 0).then(|| 100.0 * hits as f64 / (hits + misses) as f64)
+    });
+    let cpu = |which: fn(&(Cpu, Cpu)) -> Cpu| {
+        let connecting = which(&connected).since(which(&idle));
+        let whole = which(&after).since(which(&connected));
+        Cpu { total: whole.total - connecting.total, ..whole }.split().per_request(requests - few)
+    };
+    Ok(Run { load, own: cpu(|(own, _)| *own), whole: cpu(|(_, whole)| *whole), hits })
 }

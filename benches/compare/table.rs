@@ -1,154 +1,145 @@
-//! Figures, their medians and spread, and the tables that show them.
+//! The tables that are printed.
 
 use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
-use crate::process::Cpu;
-use crate::rows::Row;
+use crate::Options;
+use crate::figures::{
+    CPU, Figure, OWN, P50, P99, P999, RATE, Results, markdown, median, of, readable, with_spread,
+};
+use crate::fleet::Kind;
+use crate::rows::{Group, Row};
 
-/// What the load says of a run: requests per second, and latencies in microseconds.
-pub struct Figures {
-    /// Requests per second.
-    pub rate: f64,
-    /// Latency that half of the requests stay below.
-    pub p50: f64,
-    /// … that 99 % stay below.
-    pub p99: f64,
-    /// … that 99.9 % stay below.
-    pub p999: f64,
-}
+/// A row and its results.
+pub type Measured = (Row, Results);
 
-/// One run: what the load saw, and CPU time per request in microseconds.
-pub struct Run {
-    /// The load's view.
-    pub load: Figures,
-    /// The target's own.
-    pub own: Cpu,
-    /// The target's and that of the Redis behind it.
-    pub whole: Cpu,
-}
-
-/// The runs of one row, by target; Redis first. No runs: the target cannot do it.
-pub type Results = Vec<(&'static str, Vec<Run>)>;
-
-/// One number of a run.
-type Figure = fn(&Run) -> f64;
-
-/// The middle one.
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// One row on all targets: medians over the rounds, with the spread of what matters most.
+/// One row on all targets: medians over the rounds, with their spread.
 pub fn one(row: &Row, results: &Results) -> String {
     let heads = [
         "target",
         "requests/s",
         "× Redis",
-        "p50 ms",
-        "p99 ms",
-        "p99.9 ms",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
         "CPU µs/request",
-        "min–max",
         "× Redis",
         "user + system",
-        "proxy's own",
+        "core busy",
+        "hits",
     ];
-    let of = |runs: &[Run], figure: Figure| median(runs.iter().map(figure));
-    let redis = &results[0].1;
+    let redis = |figure: Figure| of(results, "redis", figure).unwrap_or(f64::NAN);
     let lines = results.iter().map(|(name, runs)| {
         if runs.is_empty() {
             return vec![(*name).to_owned(), "not supported".into()];
         }
-        let cpu = |run: &Run| run.whole.total;
-        let (min, max) =
-            runs.iter().map(cpu).fold((f64::MAX, 0.0), |(min, max), cpu| (cpu.min(min), cpu.max(max)));
+        let middle = |figure: Figure| median(runs.iter().map(figure));
+        let cell = |figure: Figure, digits| with_spread(&runs.iter().map(figure).collect::<Vec<_>>(), digits);
+        let hits: Vec<f64> = runs.iter().filter_map(|run| run.hits).collect();
         vec![
             (*name).to_owned(),
-            format!("{:.0}", of(runs, |run| run.load.rate)),
-            format!("{:.2}", of(runs, |run| run.load.rate) / of(redis, |run| run.load.rate)),
-            format!("{:.2}", of(runs, |run| run.load.p50) / 1000.0),
-            format!("{:.2}", of(runs, |run| run.load.p99) / 1000.0),
-            format!("{:.2}", of(runs, |run| run.load.p999) / 1000.0),
-            format!("{:.2}", of(runs, cpu)),
-            format!("{min:.2}–{max:.2}"),
-            format!("{:.2}", of(runs, cpu) / of(redis, cpu)),
-            format!("{:.2} + {:.2}", of(runs, |run| run.whole.user), of(runs, |run| run.whole.system)),
-            format!("{:.2}", of(runs, |run| run.own.total)),
+            cell(RATE, 0),
+            format!("{:.2}", middle(RATE) / redis(RATE)),
+            cell(P50, 0),
+            cell(P99, 0),
+            cell(P999, 0),
+            cell(CPU, 2),
+            format!("{:.2}", middle(CPU) / redis(CPU)),
+            format!("{:.2} + {:.2}", middle(|run| run.whole.user), middle(|run| run.whole.system)),
+            format!("{:.0} %", median(runs.iter().map(|run| CPU(run) * RATE(run) / 1e4))),
+            if hits.is_empty() { String::new() } else { format!("{:.1} %", median(hits.into_iter())) },
         ]
     });
     format!("### {}: {}\n\n{}", row.name, row.describe(), markdown(&heads, &lines.collect::<Vec<_>>()))
 }
 
-/// All rows of a group side by side: CPU time, then rates, each with its ratio to Redis.
-pub fn side_by_side(all: &[(&Row, Results)]) -> String {
+/// All rows of a group side by side, one table per figure.
+pub fn side_by_side(group: Group, all: &[Measured]) -> String {
+    let all: Vec<&Measured> = all.iter().filter(|(row, _)| row.group == group).collect();
+    let group = if group == Group::Proxy { "" } else { "memory engine: " };
+    let ratio = |value: f64, redis: f64| format!("{} ({:.2})", readable(value), value / redis);
     let mut text = String::new();
-    let figures: [(&str, Figure); 2] =
-        [("CPU µs per request", |run| run.whole.total), ("requests per second", |run| run.load.rate)];
-    for (title, figure) in figures {
-        let mut heads = vec!["row"];
-        heads.extend(all[0].1.iter().map(|(name, _)| *name));
-        let lines = all.iter().map(|(row, results)| {
-            let mut line = vec![row.name.to_owned()];
-            let redis = median(results[0].1.iter().map(figure));
-            line.extend(results.iter().map(|(name, runs)| {
-                let value = median(runs.iter().map(figure));
-                let digits = if value < 1000.0 { 2 } else { 0 };
-                match *name {
-                    _ if runs.is_empty() => "–".to_owned(),
-                    "redis" => format!("{value:.digits$}"),
-                    _ => format!("{value:.digits$} ({:.2})", value / redis),
-                }
-            }));
-            line
+    for (title, figure) in
+        [("CPU µs per request", CPU), ("requests per second", RATE), ("p50 µs", P50), ("p99 µs", P99)]
+    {
+        let title = format!("{group}{title} (× Redis)");
+        let is_there = |_: &str| true;
+        text += &compared(&title, &all, is_there, |results, name| {
+            let (value, redis) = (of(results, name, figure)?, of(results, "redis", figure)?);
+            Some(if name == "redis" { readable(value) } else { ratio(value, redis) })
         });
-        let lines: Vec<_> = lines.collect();
-        let _ = writeln!(text, "### {title} (× Redis)\n\n{}", markdown(&heads, &lines));
     }
+    text += &compared(
+        "CPU µs per request of the proxy alone (× nutcracker)",
+        &all,
+        is_proxy,
+        |results, name| {
+            let own = of(results, name, OWN)?;
+            match of(results, "nutcracker", OWN) {
+                Some(nutcracker) if name != "nutcracker" => Some(ratio(own, nutcracker)),
+                _ => Some(readable(own)),
+            }
+        },
+    );
+    let unpipelined: Vec<&Measured> = all.into_iter().filter(|(row, _)| row.pipeline == 1).collect();
+    text += &compared("p50 µs added to Redis's", &unpipelined, is_proxy, |results, name| {
+        Some(format!("{:+.0}", of(results, name, P50)? - of(results, "redis", P50)?))
+    });
     text
 }
 
-/// A Markdown table that can also be read as it is.
-pub fn markdown(heads: &[&str], lines: &[Vec<String>]) -> String {
-    let cell = |line: &[String], i: usize| line.get(i).cloned().unwrap_or_default();
-    let width = |i: usize| {
-        let cells = lines.iter().map(|line| cell(line, i).chars().count());
-        cells.max().unwrap_or(0).max(heads[i].chars().count())
-    };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let row = |cells: &dyn Fn(usize) -> String| {
-        let pad = |(i, &width): (usize, &usize)| match i {
-            0 => format!(" {:<width$} |", cells(i)),
-            _ => format!(" {:>width$} |", cells(i)),
-        };
-        format!("|{}\n", widths.iter().enumerate().map(pad).collect::<String>())
-    };
-    let rule =
-        |i: usize| if i == 0 { "-".repeat(widths[i]) } else { format!("{}:", "-".repeat(widths[i] - 1)) };
-    let mut text = row(&|i| heads[i].to_owned()) + &row(&rule);
-    lines.iter().for_each(|line| text.push_str(&row(&|i| cell(line, i))));
-    text
+fn is_proxy(name: &str) -> bool {
+    Kind::ALL.iter().any(|(kind, known)| *known == name && kind.is_proxy())
+}
+
+/// A table of one cell per row and target; nothing if it would be empty.
+fn compared(
+    title: &str,
+    all: &[&Measured],
+    shown: impl Fn(&str) -> bool,
+    cell: impl Fn(&Results, &str) -> Option<String>,
+) -> String {
+    let measured =
+        |name: &str| all.iter().any(|(_, results)| results.iter().any(|(other, _)| *other == name));
+    let names: Vec<&str> = Kind::ALL.map(|(_, name)| name).into_iter().filter(|name| shown(name)).collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| measured(name)).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<Vec<String>> = all
+        .iter()
+        .map(|(row, results)| {
+            let cells = names.iter().map(|name| cell(results, name).unwrap_or_else(|| "–".to_owned()));
+            std::iter::once(row.name.to_owned()).chain(cells).collect()
+        })
+        .collect();
+    let heads: Vec<&str> = std::iter::once("row").chain(names.iter().copied()).collect();
+    format!("### {title}\n\n{}\n", markdown(&heads, &lines))
 }
 
 /// What the figures were measured on.
-pub fn machine(nearcache: &str) -> String {
+pub fn machine(options: &Options) -> String {
     let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = file("/proc/cpuinfo");
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
-    let version = |program: &str| {
-        let output = Command::new(program).arg("--version").output();
-        String::from_utf8_lossy(&output.map(|output| output.stdout).unwrap_or_default()).trim().to_owned()
-    };
-    format!(
-        "{cores} × {}, Linux {}, load average before {}\n{}\n{}",
+    let mut text = format!(
+        "{} × {}, Linux {}, load average before {}\n",
+        cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
         model.trim_start_matches([':', ' ', '\t']),
         file("/proc/sys/kernel/osrelease").trim(),
         file("/proc/loadavg").split(' ').next().unwrap_or("?"),
-        version("redis-server"),
-        version(nearcache),
-    )
+    );
+    let mut programs: Vec<&str> = Kind::ALL.iter().map(|(kind, _)| kind.program(options)).collect();
+    programs.dedup();
+    for program in programs {
+        let Ok(output) = Command::new(program).arg("--version").output() else { continue };
+        // nutcracker says it on standard error.
+        let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let line = said.lines().find(|line| line.contains(char::is_numeric)).unwrap_or("?");
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let _ = writeln!(text, "{}", line.trim().replace(program, name));
+    }
+    text
 }
