@@ -347,6 +347,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        self.client.inbox.forget_task();
         self.stop_tracking();
         // What was not sent must not leave flights and pending writes behind in L1.
         if let Some(upstream) = &self.shared.upstream {

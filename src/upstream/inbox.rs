@@ -219,10 +219,12 @@ impl Inbox {
 
     /// The session is over: nobody will take anything any more.
     pub fn leave(&self) {
-        let mut state = self.state.lock();
-        state.left = true;
-        // It keeps the task's memory.
-        state.waker = None;
+        self.state.lock().left = true;
+    }
+
+    /// The session's task has ended: its waker would keep the task's memory.
+    pub fn forget_task(&self) {
+        self.state.lock().waker = None;
     }
 
     /// Asks the session to look around: something it waits for may have changed.
