@@ -199,9 +199,10 @@ impl Entry {
         self.hits
     }
 
-    /// Counts a hit.
-    pub fn count_hit(&mut self) {
+    /// Counts a hit, and returns how many there were, at most 255.
+    pub fn count_hit(&mut self) -> u8 {
         self.hits = self.hits.saturating_add(1);
+        self.hits
     }
 
     /// True when this is the reply to `key`.

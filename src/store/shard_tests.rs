@@ -336,3 +336,84 @@ fn the_table_does_not_grow_for_those_who_left() {
     assert_eq!((shard.len(), shard.bytes()), (440, bytes));
     shard.validate();
 }
+
+/// A shard with `n` small records, each fetched at its first access and hit `hits` times.
+fn hit_shard(budget: usize, n: u64, hits: usize) -> Shard {
+    let mut shard = Shard::new(budget, Admission::Frequency { admit_after: 1 }, state());
+    for n in 0..n {
+        let bytes = n.to_le_bytes();
+        let (hash, key) = (state().hash_one(n), key(&bytes));
+        shard.wants(hash);
+        drop(shard.insert(hash, &key, entry(&key, b"$1\r\nv\r\n", u64::MAX)));
+        (0..hits).for_each(|_| assert!(shard.visit(hash, &key, |_| true)));
+    }
+    shard
+}
+
+/// How many of the first `n` keys' records are there and have no hits to be settled.
+fn settled(shard: &Shard, n: u64) -> usize {
+    let slots = (0..n).filter_map(|n| shard.records.find(state().hash_one(n)));
+    slots.filter(|&slot| shard.records.unsettled(slot) == 0).count()
+}
+
+#[test]
+fn noted_hits_count_as_much_as_settled_ones() {
+    for hits in 0..20 {
+        let mut shard = hit_shard(1 << 20, 1, hits);
+        let hash = state().hash_one(0u64);
+        let slot = shard.records.find(hash).expect("it was stored");
+        let (noted, want) = (shard.records.unsettled(slot), (1 + hits).min(15) as u8);
+        assert_eq!(noted as usize, hits.saturating_sub(1) % usize::from(SETTLE_AT));
+        assert!(shard.fame(slot) >= want, "{hits} hits");
+        shard.validate();
+        // Those who leave tell the sketch.
+        assert!(shard.remove(hash).is_some());
+        let counted = shard.frequency.as_ref().map(|frequency| frequency.sketch.count(hash));
+        assert_eq!(counted, Some(want), "{hits} hits");
+    }
+}
+
+#[test]
+fn a_reply_that_is_not_used_is_not_a_hit() {
+    let mut shard = hit_shard(1 << 20, 1, 3);
+    let (hash, bytes) = (state().hash_one(0u64), 0u64.to_le_bytes());
+    assert!(!shard.visit(hash, &key(&bytes), |_| false));
+    assert_eq!(shard.peek(hash, &key(&bytes)).map(Entry::hits), Some(3));
+    assert_eq!(settled(&shard, 1), 1, "what was noted before is settled");
+    let counted = shard.frequency.as_ref().map(|frequency| frequency.sketch.count(hash));
+    assert_eq!(counted, Some(4));
+}
+
+#[test]
+fn one_call_settles_a_bounded_number_of_records() {
+    let mut shard = hit_shard(1 << 20, 5000, 1);
+    for n in 0..10_000u64 {
+        let bytes = (n % 5000).to_le_bytes();
+        assert!(shard.visit(state().hash_one(n % 5000), &key(&bytes), |_| true), "all fit");
+    }
+    assert_eq!(settled(&shard, 5000), 0);
+    let large = key(b"large");
+    for n in 1..=5 {
+        let hash = state().hash_one(b"large");
+        drop(shard.insert(hash, &large, entry(&large, &vec![b'x'; 400_000], u64::MAX)));
+        shard.validate();
+        assert!(shard.bytes() <= 1 << 20);
+        drop(shard.remove(hash));
+        let settled = settled(&shard, 5000);
+        assert!(settled <= n * MAX_MOVES, "{settled} records after {n} calls");
+    }
+}
+
+#[test]
+fn a_record_that_was_hit_is_not_the_victim() {
+    let mut shard = hit_shard(60_000, 400, 1);
+    let last = shard.records.last(Part::Probation).expect("some have left the window");
+    let hash = shard.records.hash_of(last);
+    let bytes = shard.records.get(last).key().expect("it is not empty").to_vec();
+    (0..2).for_each(|_| assert!(shard.visit(hash, &key(&bytes), |_| true)));
+    assert_eq!(shard.records.part_of(last), Part::Probation, "it has not moved yet");
+    assert_eq!(shard.victim(&mut 0), Some(last));
+    assert_ne!(shard.victim(&mut MAX_MOVES.clone()), Some(last));
+    assert_eq!(shard.records.part_of(last), Part::Protected);
+    shard.validate();
+}
