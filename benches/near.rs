@@ -35,7 +35,7 @@ fn read_of(key: &[u8]) -> ReadOf<'_> {
 fn read(near: &Near<()>, key: &[u8], reply: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     match near.read(&read_of(key), 1, || (), |reply| out.extend_from_slice(reply)) {
-        Looked::Hit { .. } => true,
+        Looked::Hit => true,
         Looked::Fetch(flight) => {
             near.appended(flight, 1, 1);
             let _ = near.replied(flight, reply, Absence::Present);

@@ -119,19 +119,16 @@ impl Records {
         &self.node(slot.0).record
     }
 
-    /// For changes that leave the record's cost as it is.
-    pub fn get_mut(&mut self, slot: Slot) -> &mut Record {
-        &mut self.node_mut(slot.0).record
-    }
-
-    /// Notes a hit to be settled later; how many there are now. The caller settles before there are
-    /// more than `MAX_UNSETTLED`.
-    pub fn note_hit(&mut self, slot: Slot) -> u8 {
+    /// Shows a record to `serve`. If that says what it served, this is noted as a hit, to be settled
+    /// before there are more than `MAX_UNSETTLED`; how many there are now comes with the answer.
+    #[inline]
+    pub fn visit<R>(&mut self, slot: Slot, serve: impl FnOnce(&mut Record) -> Option<R>) -> Option<(R, u8)> {
         let node = self.node_mut(slot.0);
+        let served = serve(&mut node.record)?;
         if node.unsettled() < MAX_UNSETTLED {
             node.next += 1 << LINK_BITS;
         }
-        node.unsettled()
+        Some((served, node.unsettled()))
     }
 
     /// Hits noted and not yet taken.

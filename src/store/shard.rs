@@ -159,20 +159,19 @@ impl Shard {
         self.frequency.as_mut().is_none_or(|frequency| frequency.wants(hash))
     }
 
-    /// Shows the reply to `key` to `serve`, which says whether it was used: then that is a hit.
-    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry) -> bool) -> bool {
+    /// Shows the entry for `key` and its reply to `serve`, which says whether it was used: then that is
+    /// a hit.
+    #[inline]
+    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry, &[u8]) -> bool) -> bool {
         let Some(slot) = self.records.find(hash) else { return false };
-        let entry = self.records.get_mut(slot).get_mut(key, &self.state);
-        let Some(hits) = entry.filter(|entry| serve(entry)).map(Entry::count_hit) else {
-            self.settle(slot, &mut MAX_MOVES.clone());
-            return false;
-        };
-        let noted = self.records.note_hit(slot);
-        // The first is settled at once, so that it is known whether new keys return.
-        if hits == 1 || noted >= SETTLE_AT || self.frequency.is_none() {
+        let state = &self.state;
+        let hits = self.records.visit(slot, |record| record.hit(key, state, serve));
+        // A first hit is settled at once, so that it is known whether new keys return.
+        let lasting = hits.is_some_and(|(of_entry, noted)| of_entry > 1 && noted < SETTLE_AT);
+        if !lasting || self.frequency.is_none() {
             self.settle(slot, &mut MAX_MOVES.clone());
         }
-        true
+        hits.is_some()
     }
 
     /// The reply to `key`, without counting anything.
