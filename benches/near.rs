@@ -70,16 +70,15 @@ fn filled(keys: &[[u8; 16]]) -> Near<()> {
 fn hits(c: &mut Criterion) {
     let mut group = c.benchmark_group("hit");
     group.throughput(Throughput::Elements(1));
-    for (name, count) in [("10 hot keys", 10), ("100k keys", KEYS)] {
+    for (name, count) in
+        [("10 hot keys", 10), ("10k keys", 10_000), ("100k keys", KEYS), ("1M keys", 1_000_000)]
+    {
         let keys = keys(count);
         let near = filled(&keys);
         let mut out = Vec::new();
-        let mut at = 0;
+        let mut rng = fastrand::Rng::with_seed(2);
         group.bench_function(name, |b| {
-            b.iter(|| {
-                at = (at + 1) % keys.len();
-                black_box(read(&near, &keys[at], b"", &mut out))
-            })
+            b.iter(|| black_box(read(&near, &keys[rng.usize(..count)], b"", &mut out)))
         });
     }
     group.finish();

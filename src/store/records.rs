@@ -28,11 +28,12 @@ pub(super) enum Part {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot(u32);
 
+#[repr(C)]
 pub(super) struct Records {
+    table: HashTable<u32>,
     /// Boxed so that the slab grows without copying nodes, and by no more than it needs.
     #[expect(clippy::vec_box)]
     chunks: Vec<Box<[Node; CHUNK]>>,
-    table: HashTable<u32>,
     lists: [List; 3],
     /// Nodes ever in use: those from here on are vacant, and not chained.
     used: u32,

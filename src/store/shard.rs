@@ -35,8 +35,11 @@ pub enum Admission {
     },
 }
 
-/// One shard.
+/// One shard. What a hit needs comes first, to be in few cache lines.
+#[repr(C)]
 pub struct Shard {
+    /// A record's hits are settled when there are so many: at once in a plain LRU.
+    settle_at: u8,
     records: Records,
     /// None with `Admission::Always`.
     frequency: Option<Frequency>,
@@ -99,8 +102,15 @@ const SHRINK_STEP: usize = 256 * 1024;
 impl Shard {
     /// A shard of at most `budget` bytes. `state` is the same in all shards.
     pub fn new(budget: usize, admission: Admission, state: RandomState) -> Self {
-        let mut shard =
-            Shard { records: Records::new(), frequency: None, budget, entries: 0, state, earliest: u64::MAX };
+        let mut shard = Shard {
+            settle_at: 1,
+            records: Records::new(),
+            frequency: None,
+            budget,
+            entries: 0,
+            state,
+            earliest: u64::MAX,
+        };
         shard.set_admission(admission);
         shard
     }
@@ -127,6 +137,7 @@ impl Shard {
 
     /// Sets another rule for who may stay. What is here stays.
     pub fn set_admission(&mut self, admission: Admission) {
+        self.settle_at = if admission == Admission::Always { 1 } else { SETTLE_AT };
         match (admission, &mut self.frequency) {
             (Admission::Always, frequency) => *frequency = None,
             (Admission::Frequency { admit_after }, Some(frequency)) => frequency.admit_after = admit_after,
@@ -167,8 +178,7 @@ impl Shard {
         let state = &self.state;
         let hits = self.records.visit(slot, |record| record.hit(key, state, serve));
         // A first hit is settled at once, so that it is known whether new keys return.
-        let lasting = hits.is_some_and(|(of_entry, noted)| of_entry > 1 && noted < SETTLE_AT);
-        if !lasting || self.frequency.is_none() {
+        if hits.is_none_or(|(of_entry, noted)| of_entry == 1 || noted >= self.settle_at) {
             self.settle(slot, &mut MAX_MOVES.clone());
         }
         hits.is_some()
