@@ -35,7 +35,7 @@ fn read_of(key: &[u8]) -> ReadOf<'_> {
 fn read(near: &Near<()>, key: &[u8], reply: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     match near.read(&read_of(key), 1, || (), |reply| out.extend_from_slice(reply)) {
-        Looked::Hit { .. } => true,
+        Looked::Hit => true,
         Looked::Fetch(flight) => {
             near.appended(flight, 1, 1);
             let _ = near.replied(flight, reply, Absence::Present);
@@ -70,16 +70,15 @@ fn filled(keys: &[[u8; 16]]) -> Near<()> {
 fn hits(c: &mut Criterion) {
     let mut group = c.benchmark_group("hit");
     group.throughput(Throughput::Elements(1));
-    for (name, count) in [("10 hot keys", 10), ("100k keys", KEYS)] {
+    for (name, count) in
+        [("10 hot keys", 10), ("10k keys", 10_000), ("100k keys", KEYS), ("1M keys", 1_000_000)]
+    {
         let keys = keys(count);
         let near = filled(&keys);
         let mut out = Vec::new();
-        let mut at = 0;
+        let mut rng = fastrand::Rng::with_seed(2);
         group.bench_function(name, |b| {
-            b.iter(|| {
-                at = (at + 1) % keys.len();
-                black_box(read(&near, &keys[at], b"", &mut out))
-            })
+            b.iter(|| black_box(read(&near, &keys[rng.usize(..count)], b"", &mut out)))
         });
     }
     group.finish();

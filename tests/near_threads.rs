@@ -50,7 +50,7 @@ struct Upstream {
 fn read(near: &Near<()>, upstream: &Upstream) -> u64 {
     let mut got = None;
     match near.read(&read_of(b"k"), 1, || (), |reply| got = Some(parse(reply))) {
-        Looked::Hit { .. } => got.expect("a hit hands out the reply"),
+        Looked::Hit => got.expect("a hit hands out the reply"),
         Looked::Fetch(flight) => {
             let value = *upstream.value.lock().expect("no panics");
             std::thread::yield_now();

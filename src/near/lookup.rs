@@ -32,10 +32,7 @@ pub struct ReadOf<'a> {
 #[derive(Debug)]
 pub enum Looked {
     /// `hit` got the reply.
-    Hit {
-        /// About how long ago the entry was stored (ns, to the second).
-        age: u64,
-    },
+    Hit,
     /// `waiter` was handed to a flight of another client.
     Joined {
         /// The flight's place on the lane: the client has an unanswered command there now.
@@ -109,13 +106,15 @@ enum Use {
     Nothing,
 }
 
-/// What an entry must be measured by.
+/// What an entry must be to be served, as of one moment under its shard's lock.
 #[derive(Clone, Copy)]
-struct Freshness {
-    /// Entries whose deadline is past this moment are live.
+struct Terms {
+    /// Its lane, and that lane's epoch.
+    stamp: Stamp,
+    /// Its deadline is past this moment.
     now: u64,
-    /// The stream must have been confirmed at this moment or later.
-    confirmed: u64,
+    /// The stream has been confirmed lately enough.
+    fresh: bool,
 }
 
 impl<W> Near<W> {
@@ -164,7 +163,7 @@ impl<W> Near<W> {
         read: &ReadOf,
         now: u64,
         waiter: Option<impl FnOnce() -> W>,
-        mut hit: impl FnMut(&[u8]),
+        hit: impl FnMut(&[u8]),
     ) -> Looked {
         if !cacheable(read) {
             return Looked::Plain(Plain::Uncached);
@@ -172,32 +171,23 @@ impl<W> Near<W> {
         let hash = self.hash(read.key.key);
         let mut part = self.part(hash);
         // The lane is read under the lock: a bump that is over is seen.
-        let (stamp, phase) = self.lanes.stamp(read.lane);
-        if !self.may_cache(phase) {
-            return Looked::Plain(Plain::Closed);
-        }
+        let Some(terms) = self.terms(read, now) else { return Looked::Plain(Plain::Closed) };
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
-        let freshness = self.freshness(read, now);
         if self.rules.parking
             && read.unanswered.is_some()
-            && self.peek(&part, hash, &read.key, freshness) != Use::Nothing
+            && self.peek(&part, hash, &read.key, terms) != Use::Nothing
         {
             return Looked::Parked;
         }
-        let mut age = 0;
-        let found = self.serve(&mut part, hash, &read.key, freshness, |entry| {
-            hit(entry.reply());
-            age = entry.age_ns(now);
-        });
-        match found {
-            Use::Serve => return Looked::Hit { age },
+        match self.serve(&mut part, hash, &read.key, terms, hit) {
+            Use::Serve => return Looked::Hit,
             Use::Wait => return Looked::Guarded,
             Use::Nothing => {}
         }
         let dead = self.remove_dead(&mut part, hash, &read.key, now);
-        let looked = self.join_or_fetch(&mut part, hash, read, (stamp, now), waiter);
+        let looked = self.join_or_fetch(&mut part, hash, read, (terms.stamp, now), waiter);
         drop(part);
         drop(dead);
         looked
@@ -234,7 +224,6 @@ impl<W> Near<W> {
         if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
             return MultiLooked::Miss;
         }
-        let freshness = self.freshness(template, now);
         let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
         let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
         order.sort_unstable();
@@ -242,15 +231,13 @@ impl<W> Near<W> {
         // All locks at once, in the order of their indices: every other path holds one at a time.
         let mut parts: Vec<(usize, MutexGuard<Part<W>>)> =
             order.into_iter().map(|index| (index, self.shards[index].lock())).collect();
-        if !self.may_cache(self.lanes.stamp(template.lane).1) {
-            return MultiLooked::Miss;
-        }
+        let Some(terms) = self.terms(template, now) else { return MultiLooked::Miss };
         for (key, &hash) in keys.iter().zip(&hashes) {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             if self.rules.pending && part.pending.contains(hash) {
                 return MultiLooked::Miss;
             }
-            match self.peek(part, hash, &EntryKey { key, ..template.key }, freshness) {
+            match self.peek(part, hash, &EntryKey { key, ..template.key }, terms) {
                 Use::Serve => {}
                 Use::Wait => return MultiLooked::Guarded,
                 Use::Nothing => return MultiLooked::Miss,
@@ -259,8 +246,8 @@ impl<W> Near<W> {
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             let key = EntryKey { key, ..template.key };
-            if self.serve(part, hash, &key, freshness, |entry| hit(i, entry.reply())) != Use::Serve {
-                // An epoch that ended meanwhile: the caller drops what it got.
+            if self.serve(part, hash, &key, terms, |reply| hit(i, reply)) != Use::Serve {
+                // It has just been seen under the same lock. The caller drops what it got.
                 return MultiLooked::Miss;
             }
         }
@@ -296,15 +283,15 @@ impl<W> Near<W> {
         part: &mut Part<W>,
         hash: u64,
         key: &EntryKey,
-        freshness: Freshness,
-        mut serve: impl FnMut(&Entry),
+        terms: Terms,
+        mut hit: impl FnMut(&[u8]),
     ) -> Use {
         let mut visit = |key: &EntryKey| {
             let mut found = Use::Nothing;
-            part.store.visit(hash, key, |entry| {
-                found = self.usable(entry, freshness);
+            part.store.visit(hash, key, |entry, reply| {
+                found = terms.judge(entry);
                 if found == Use::Serve {
-                    serve(entry);
+                    hit(reply);
                 }
                 found == Use::Serve
             });
@@ -325,31 +312,22 @@ impl<W> Near<W> {
         commands.filter_map(move |command| part.store.peek(hash, &EntryKey { command, ..*key }))
     }
 
-    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, freshness: Freshness) -> Use {
+    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, terms: Terms) -> Use {
         let uses = self.kept(part, hash, key);
-        uses.map(|entry| self.usable(entry, freshness)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
+        uses.map(|entry| terms.judge(entry)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
     }
 
-    fn freshness(&self, read: &ReadOf, now: u64) -> Freshness {
+    /// On what terms entries are served to this read; None if none are. To be called under the lock.
+    fn terms(&self, read: &ReadOf, now: u64) -> Option<Terms> {
+        let (stamp, phase) = self.lanes.stamp(read.lane);
+        if !self.may_cache(phase) {
+            return None;
+        }
         let recent = now.saturating_sub(self.tuned.max_staleness());
         let confirmed = if read.fenced { read.asked } else { read.asked.min(recent) };
-        Freshness { now, confirmed }
-    }
-
-    #[inline]
-    fn usable(&self, entry: &Entry, freshness: Freshness) -> Use {
-        let stamp = entry.stamp();
-        let lane = LaneId(stamp.lane);
-        let (valid, phase) = self.lanes.stamp(lane);
-        let live = stamp == valid && matches!(phase, Phase::Tracking | Phase::TtlOnly);
-        if !live || freshness.now >= entry.deadline() {
-            return Use::Nothing;
-        }
-        let tracked = phase == Phase::Tracking;
-        if self.rules.staleness && tracked && self.lanes.confirmed_at(lane) < freshness.confirmed {
-            return Use::Wait;
-        }
-        Use::Serve
+        let guarded = self.rules.staleness && phase == Phase::Tracking;
+        let fresh = !guarded || self.lanes.confirmed_at(read.lane) >= confirmed;
+        Some(Terms { stamp, now, fresh })
     }
 
     fn remove_dead(&self, part: &mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Option<Record> {
@@ -425,6 +403,17 @@ impl<W> Near<W> {
             joiners: Vec::new(),
         };
         part.flights.add(self.index_of(hash) as u16, flight)
+    }
+}
+
+impl Terms {
+    #[inline]
+    fn judge(&self, entry: &Entry) -> Use {
+        match entry.stamp() == self.stamp && self.now < entry.deadline() {
+            false => Use::Nothing,
+            true if self.fresh => Use::Serve,
+            true => Use::Wait,
+        }
     }
 }
 

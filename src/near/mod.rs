@@ -90,7 +90,7 @@ impl Default for Config {
 
 /// The near cache. `W` is what the session waits with for another client's fetch.
 pub struct Near<W> {
-    shards: Box<[Mutex<Part<W>>]>,
+    shards: Box<[Locked<W>]>,
     lanes: Lanes,
     counters: Count,
     hasher: RandomState,
@@ -100,11 +100,24 @@ pub struct Near<W> {
     rules: Rules,
 }
 
-/// Everything about the keys of one shard, under one lock.
+/// A shard and its lock, in cache lines of their own. What a hit needs is in the first two, which
+/// processors fetch as a pair.
+#[repr(align(128))]
+struct Locked<W>(Mutex<Part<W>>);
+
+impl<W> Locked<W> {
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Part<W>> {
+        self.0.lock()
+    }
+}
+
+/// Everything about the keys of one shard, under one lock; what a hit needs comes first.
+#[repr(C)]
 struct Part<W> {
+    pending: Pending,
     store: Shard,
     flights: Flights<W>,
-    pending: Pending,
     /// `Lanes::changes` when the last sweep had seen every record.
     swept_at_change: u64,
 }
@@ -125,7 +138,7 @@ fn shard_count(max_memory: usize) -> usize {
 }
 
 fn shard_budget<W>(max_memory: usize, shards: usize) -> usize {
-    (max_memory / shards).saturating_sub(size_of::<Part<W>>())
+    (max_memory / shards).saturating_sub(size_of::<Locked<W>>())
 }
 
 impl<W> Near<W> {
@@ -142,7 +155,7 @@ impl<W> Near<W> {
         let part = |_| {
             let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
-            Mutex::new(Part { store, flights, pending: Pending::default(), swept_at_change: 0 })
+            Locked(Mutex::new(Part { pending: Pending::default(), store, flights, swept_at_change: 0 }))
         };
         Near {
             shards: (0..shards).map(part).collect(),

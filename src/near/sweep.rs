@@ -1,7 +1,7 @@
 //! Reclaiming what nobody touches, and showing what is here.
 
 use super::lanes::Standing;
-use super::{Near, Part};
+use super::{Locked, Near};
 use crate::store::{Dropped, Entry, Expiry, Swept};
 
 /// Records that one sweep looks at under one lock, at most: tens of microseconds.
@@ -114,7 +114,7 @@ impl<W> Near<W> {
         for shard in &self.shards {
             let part = shard.lock();
             totals.entries += part.store.len();
-            totals.bytes += part.store.bytes() + size_of::<Part<W>>();
+            totals.bytes += part.store.bytes() + size_of::<Locked<W>>();
             totals.flights += part.flights.len();
             totals.pending += part.pending.len();
         }

@@ -42,7 +42,7 @@ fn element(key: &[u8]) -> ReadOf<'_> {
 fn look(near: &Near<u32>, read: &ReadOf, now: u64) -> Result<Vec<u8>, Looked> {
     let mut got = Vec::new();
     match near.read(read, now, || 7, |reply| got.extend_from_slice(reply)) {
-        Looked::Hit { .. } => Ok(got),
+        Looked::Hit => Ok(got),
         other => Err(other),
     }
 }

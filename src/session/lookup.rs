@@ -145,11 +145,11 @@ impl Core {
             copied.clear();
         }
         let written = (out.len() - before) as u32;
-        if matches!(looked, Looked::Hit { .. }) && self.is_sampled() {
+        if matches!(looked, Looked::Hit) && self.is_sampled() {
             self.verify(asked, Check::new(&read.key));
         }
         match looked {
-            Looked::Hit { .. } => Outcome::Hit(written),
+            Looked::Hit => Outcome::Hit(written),
             Looked::Joined { seq } => Outcome::Joined(seq),
             Looked::Parked => Outcome::Wait,
             Looked::Guarded => self.guarded(),
@@ -249,7 +249,7 @@ impl Core {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let mut len = 0;
         match upstream.router.home().l1().observe(read, self.now, |n| len = n) {
-            Looked::Hit { .. } => {
+            Looked::Hit => {
                 self.shared.stats.l1.observed_bytes.add(len as u64);
                 Outcome::Send(Effect::Check(Box::new(Check::new(&read.key))), Served::Observed)
             }

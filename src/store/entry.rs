@@ -199,32 +199,44 @@ impl Entry {
         self.hits
     }
 
-    /// Counts a hit.
-    pub fn count_hit(&mut self) {
+    /// Shows this entry and its reply to `serve` if it is the one for `key`. If `serve` says that it was
+    /// used, that is a hit, and how many there were, at most 255, is returned.
+    #[inline]
+    pub fn hit(&mut self, key: &EntryKey, serve: impl FnOnce(&Entry, &[u8]) -> bool) -> Option<u8> {
+        let reply = self.reply_to(key)?;
+        if !serve(self, reply) {
+            return None;
+        }
         self.hits = self.hits.saturating_add(1);
+        Some(self.hits)
     }
 
     /// True when this is the reply to `key`.
     pub fn answers(&self, key: &EntryKey) -> bool {
-        let head = self.head();
-        self.command() == key.command
-            && head.db == key.db
-            && head.identity == key.identity
-            && &self.data[head.key..head.rest] == key.key
-            && rest_equals(&self.data[head.rest..head.reply], key.rest)
+        self.reply_to(key).is_some()
     }
 
+    /// The reply, if it is the one to `key`.
     #[inline]
-    fn head(&self) -> Head {
-        if let [0, _, _, _, _, _, _, _, key_len @ 0..0x80, ..] = *self.data {
+    fn reply_to(&self, key: &EntryKey) -> Option<&[u8]> {
+        if let [0, _, c0, c1, _, _, _, _, key_len @ 0..0x80, packed @ ..] = &*self.data {
             // Nothing but the key, and that short: the usual case.
-            let (key, end) = (FIXED + 1, FIXED + 1 + usize::from(key_len));
-            return Head { db: 0, identity: 0, expiry: Expiry::Never, key, rest: end, reply: end };
+            let (own, reply) = packed.split_at_checked(usize::from(*key_len))?;
+            let same = u16::from_le_bytes([*c0, *c1]) == key.command
+                && (key.db, key.identity) == (0, 0)
+                && key.rest.is_empty()
+                && own == key.key;
+            return same.then_some(reply);
         }
-        self.full_head()
+        let head = self.head();
+        let same = self.command() == key.command
+            && (head.db, head.identity) == (key.db, key.identity)
+            && &self.data[head.key..head.rest] == key.key
+            && rest_equals(&self.data[head.rest..head.reply], key.rest);
+        same.then(|| &self.data[head.reply..])
     }
 
-    fn full_head(&self) -> Head {
+    fn head(&self) -> Head {
         let mut at = Reader { data: &self.data, pos: FIXED };
         let flags = self.data[0];
         let key_len = at.varint();

@@ -73,11 +73,17 @@ impl Record {
         }
     }
 
-    /// The reply to `key`, to count a hit on.
-    pub fn get_mut(&mut self, key: &EntryKey, state: &RandomState) -> Option<&mut Entry> {
+    /// Shows the entry for `key` and its reply to `serve`, see `Entry::hit`.
+    #[inline]
+    pub fn hit(
+        &mut self,
+        key: &EntryKey,
+        state: &RandomState,
+        serve: impl FnOnce(&Entry, &[u8]) -> bool,
+    ) -> Option<u8> {
         match self {
-            Record::One(entry) => entry.answers(key).then_some(entry),
-            Record::Many(many) => many.table.find_mut(hash_of(key, state), |e| e.answers(key)),
+            Record::One(entry) => entry.hit(key, serve),
+            Record::Many(many) => many.get_mut(key, state)?.hit(key, serve),
         }
     }
 
@@ -137,6 +143,11 @@ impl Record {
 }
 
 impl Many {
+    #[cold]
+    fn get_mut(&mut self, key: &EntryKey, state: &RandomState) -> Option<&mut Entry> {
+        self.table.find_mut(hash_of(key, state), |e| e.answers(key))
+    }
+
     fn insert(&mut self, key: &EntryKey, entry: Entry, state: &RandomState) -> Option<Entry> {
         self.bytes += entry.cost();
         let hash = hash_of(key, state);

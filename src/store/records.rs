@@ -28,11 +28,12 @@ pub(super) enum Part {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot(u32);
 
+#[repr(C)]
 pub(super) struct Records {
+    table: HashTable<u32>,
     /// Boxed so that the slab grows without copying nodes, and by no more than it needs.
     #[expect(clippy::vec_box)]
     chunks: Vec<Box<[Node; CHUNK]>>,
-    table: HashTable<u32>,
     lists: [List; 3],
     /// Nodes ever in use: those from here on are vacant, and not chained.
     used: u32,
@@ -43,8 +44,9 @@ pub(super) struct Records {
 struct Node {
     hash: u64,
     record: Record,
-    /// The neighbour towards the list's front, and in the two highest bits the list: see `tag`.
+    /// The neighbour towards the list's front, and in the highest bits the list: see `tag`.
     prev: u32,
+    /// The other neighbour, and in the highest bits the hits that have not been settled.
     next: u32,
 }
 
@@ -60,9 +62,12 @@ struct List {
 /// Nodes are allocated so many at a time: no copying when the slab grows, and exactly a size class.
 const CHUNK: usize = 64;
 pub(super) const NODE: usize = size_of::<Node>();
-const TAG_SHIFT: u32 = 30;
-const LINK: u32 = (1 << TAG_SHIFT) - 1;
-/// No node. Also the number of nodes there may be, a bound that 100 GB in one shard would reach.
+/// Above a link there are four bits for something else.
+const LINK_BITS: u32 = 28;
+const LINK: u32 = (1 << LINK_BITS) - 1;
+/// Hits that a node can keep unsettled.
+pub(super) const MAX_UNSETTLED: u8 = 15;
+/// No node. Also the number of nodes there may be, a bound that 35 GB in one shard would reach.
 const NIL: u32 = LINK;
 const VACANT: u32 = 3;
 const PARTS: [Part; 3] = [Part::Window, Part::Probation, Part::Protected];
@@ -115,9 +120,29 @@ impl Records {
         &self.node(slot.0).record
     }
 
-    /// For changes that leave the record's cost as it is.
-    pub fn get_mut(&mut self, slot: Slot) -> &mut Record {
-        &mut self.node_mut(slot.0).record
+    /// Shows a record to `serve`. If that says what it served, this is noted as a hit, to be settled
+    /// before there are more than `MAX_UNSETTLED`; how many there are now comes with the answer.
+    #[inline]
+    pub fn visit<R>(&mut self, slot: Slot, serve: impl FnOnce(&mut Record) -> Option<R>) -> Option<(R, u8)> {
+        let node = self.node_mut(slot.0);
+        let served = serve(&mut node.record)?;
+        if node.unsettled() < MAX_UNSETTLED {
+            node.next += 1 << LINK_BITS;
+        }
+        Some((served, node.unsettled()))
+    }
+
+    /// Hits noted and not yet taken.
+    pub fn unsettled(&self, slot: Slot) -> u8 {
+        self.node(slot.0).unsettled()
+    }
+
+    /// The hits noted, which are now the caller's to settle.
+    pub fn take_unsettled(&mut self, slot: Slot) -> u8 {
+        let node = self.node_mut(slot.0);
+        let hits = node.unsettled();
+        node.next &= LINK;
+        hits
     }
 
     /// Changes a record and its list's payload with it.
@@ -136,7 +161,7 @@ impl Records {
         let slot = self.vacant_slot();
         let cost = record.cost();
         let node = self.node_mut(slot);
-        (node.hash, node.record) = (hash, record);
+        (node.hash, node.record, node.next) = (hash, record, NIL);
         self.link(slot, part, cost);
         self.sweep_table();
         let chunks = &self.chunks;
@@ -153,7 +178,7 @@ impl Records {
         }
         let vacant = std::mem::replace(&mut self.vacant, slot);
         let node = self.node_mut(slot);
-        (node.prev, node.next) = (VACANT << TAG_SHIFT, vacant);
+        (node.prev, node.next) = (VACANT << LINK_BITS, vacant);
         std::mem::take(&mut node.record)
     }
 
@@ -175,7 +200,7 @@ impl Records {
 
     /// A list's records, the most recent first.
     pub fn iter(&self, part: Part) -> impl Iterator<Item = Slot> {
-        std::iter::successors(some(self.lists[part as usize].head), |slot| some(self.node(slot.0).next))
+        std::iter::successors(some(self.lists[part as usize].head), |slot| some(self.node(slot.0).next()))
     }
 
     /// A list's records, the least recent first.
@@ -222,9 +247,9 @@ impl Records {
 
     /// Moves a node to the vacant place `to`.
     fn relocate(&mut self, from: u32, to: u32) {
-        let vacated = Node { hash: 0, record: Record::default(), prev: VACANT << TAG_SHIFT, next: NIL };
+        let vacated = Node { hash: 0, record: Record::default(), prev: VACANT << LINK_BITS, next: NIL };
         let node = std::mem::replace(self.node_mut(from), vacated);
-        let (part, prev, next) = (PARTS[node.tag() as usize], node.prev(), node.next);
+        let (part, prev, next) = (PARTS[node.tag() as usize], node.prev(), node.next());
         if let Some(slot) = self.table.find_mut(spread(node.hash), |&slot| slot == from) {
             *slot = to;
         }
@@ -263,14 +288,14 @@ impl Records {
     fn vacant_slot(&mut self) -> u32 {
         if self.vacant != NIL {
             let slot = self.vacant;
-            self.vacant = self.node(slot).next;
+            self.vacant = self.node(slot).next();
             return slot;
         }
         let slot = self.used;
         self.used += 1;
         if slot as usize == self.chunks.len() * CHUNK {
             let vacant =
-                |_| Node { hash: 0, record: Record::default(), prev: VACANT << TAG_SHIFT, next: NIL };
+                |_| Node { hash: 0, record: Record::default(), prev: VACANT << LINK_BITS, next: NIL };
             self.chunks.push(Box::new(std::array::from_fn(vacant)));
         }
         slot
@@ -282,14 +307,14 @@ impl Records {
         list.len += 1;
         list.payload += cost;
         let node = self.node_mut(slot);
-        node.prev = (part as u32) << TAG_SHIFT;
+        node.prev = (part as u32) << LINK_BITS;
         self.join(part, slot, second);
         self.join(part, NIL, slot);
     }
 
     fn unlink(&mut self, slot: u32, cost: usize) {
         let node = self.node(slot);
-        let (part, prev, next) = (PARTS[node.tag() as usize], node.prev(), node.next);
+        let (part, prev, next) = (PARTS[node.tag() as usize], node.prev(), node.next());
         self.join(part, prev, next);
         let list = &mut self.lists[part as usize];
         list.len -= 1;
@@ -300,11 +325,11 @@ impl Records {
     fn join(&mut self, part: Part, before: u32, after: u32) {
         match before {
             NIL => self.lists[part as usize].head = after,
-            slot => self.node_mut(slot).next = after,
+            slot => self.node_mut(slot).set_next(after),
         }
         match after {
             NIL => self.lists[part as usize].tail = before,
-            slot => self.node_mut(slot).prev = (part as u32) << TAG_SHIFT | before,
+            slot => self.node_mut(slot).prev = (part as u32) << LINK_BITS | before,
         }
     }
 
@@ -314,6 +339,12 @@ impl Records {
 
     fn node_mut(&mut self, slot: u32) -> &mut Node {
         &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
+    }
+
+    #[cfg(test)]
+    pub fn most_unsettled(&self) -> u8 {
+        let all = PARTS.into_iter().flat_map(|part| self.iter(part));
+        all.map(|slot| self.unsettled(slot)).max().unwrap_or(0)
     }
 
     /// Recounts everything and compares.
@@ -332,20 +363,35 @@ impl Records {
                 assert_eq!(self.part_of(slot), part);
             }
         }
-        assert!(self.table.num_buckets() < 32 || self.table.num_buckets() <= self.used as usize * 3, "table");
+        assert!(
+            self.table.num_buckets() <= 64 || self.table.num_buckets() <= self.used as usize * 3,
+            "table"
+        );
         assert_eq!(self.lists.iter().map(|list| list.len).sum::<usize>(), self.table.len());
-        let chain = std::iter::successors(some(self.vacant), |slot| some(self.node(slot.0).next));
+        let chain = std::iter::successors(some(self.vacant), |slot| some(self.node(slot.0).next()));
         assert_eq!(chain.count() + self.len(), self.used as usize, "vacant nodes");
     }
 }
 
 impl Node {
     fn tag(&self) -> u32 {
-        self.prev >> TAG_SHIFT
+        self.prev >> LINK_BITS
     }
 
     fn prev(&self) -> u32 {
         self.prev & LINK
+    }
+
+    fn next(&self) -> u32 {
+        self.next & LINK
+    }
+
+    fn set_next(&mut self, slot: u32) {
+        self.next = self.next & !LINK | slot;
+    }
+
+    fn unsettled(&self) -> u8 {
+        (self.next >> LINK_BITS) as u8
     }
 }
 

@@ -8,13 +8,18 @@
 //! With `Admission::Always` all of this is a plain LRU: everything new or asked for is in the window,
 //! which has no bound of its own.
 //!
+//! A hit is only *noted* in its record, which costs no memory access: neither the lists nor the sketch are
+//! touched. It is *settled* (counted by the sketch, and the record moves where it is safest) at every
+//! `SETTLE_AT`th hit, and before a record that has come to the end of its list loses its place. Hit ratios
+//! are the same. A plain LRU settles every hit at once, so that it is one.
+//!
 //! Invariant: `bytes()` is what `validate()` recounts, and is at most `budget` after every call. So a smaller
 //! budget is approached in steps, each of which keeps the invariant.
 
 use super::entry::{Entry, EntryKey};
 use super::ghost::Ghost;
 use super::record::Record;
-use super::records::{Part, Records, Slot};
+use super::records::{MAX_UNSETTLED, Part, Records, Slot};
 use super::sketch::Sketch;
 use ahash::RandomState;
 
@@ -30,8 +35,11 @@ pub enum Admission {
     },
 }
 
-/// One shard.
+/// One shard. What a hit needs comes first, to be in few cache lines.
+#[repr(C)]
 pub struct Shard {
+    /// A record's hits are settled when there are so many: at once in a plain LRU.
+    settle_at: u8,
     records: Records,
     /// None with `Admission::Always`.
     frequency: Option<Frequency>,
@@ -82,17 +90,27 @@ struct Frequency {
 const WINDOW_SHARE: usize = 10;
 /// Of the main part, two thirds are protected.
 const PROTECTED_SHARE: (usize, usize) = (2, 3);
-/// Records that one call moves from one part to another, at most: one large value may make room
+/// Records that one call moves within or between parts, at most: one large value may make room
 /// necessary for thousands of small ones, and the next calls can do the rest.
 const MAX_MOVES: usize = 64;
+/// Hits that a record may have before they are settled. More make a hit little cheaper.
+const SETTLE_AT: u8 = 8;
+const _: () = assert!(SETTLE_AT <= MAX_UNSETTLED);
 /// Bytes that one step towards a smaller budget frees, about: some thousand records.
 const SHRINK_STEP: usize = 256 * 1024;
 
 impl Shard {
     /// A shard of at most `budget` bytes. `state` is the same in all shards.
     pub fn new(budget: usize, admission: Admission, state: RandomState) -> Self {
-        let mut shard =
-            Shard { records: Records::new(), frequency: None, budget, entries: 0, state, earliest: u64::MAX };
+        let mut shard = Shard {
+            settle_at: 1,
+            records: Records::new(),
+            frequency: None,
+            budget,
+            entries: 0,
+            state,
+            earliest: u64::MAX,
+        };
         shard.set_admission(admission);
         shard
     }
@@ -107,7 +125,8 @@ impl Shard {
             return true;
         }
         // What tables give back may spare a record, so they are asked each time; they do at halvings only.
-        while self.bytes() > self.budget && self.evict_last(dropped).is_some() {
+        let mut moves = MAX_MOVES;
+        while self.bytes() > self.budget && self.evict_last(&mut moves, dropped).is_some() {
             self.records.compact();
             if let Some(frequency) = &mut self.frequency {
                 frequency.trim(self.records.len());
@@ -118,6 +137,7 @@ impl Shard {
 
     /// Sets another rule for who may stay. What is here stays.
     pub fn set_admission(&mut self, admission: Admission) {
+        self.settle_at = if admission == Admission::Always { 1 } else { SETTLE_AT };
         match (admission, &mut self.frequency) {
             (Admission::Always, frequency) => *frequency = None,
             (Admission::Frequency { admit_after }, Some(frequency)) => frequency.admit_after = admit_after,
@@ -150,17 +170,18 @@ impl Shard {
         self.frequency.as_mut().is_none_or(|frequency| frequency.wants(hash))
     }
 
-    /// Makes the key's record the most recent one and shows the reply to `key` to `serve`, which says
-    /// whether it was used: then that is counted as an access.
-    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry) -> bool) -> bool {
+    /// Shows the entry for `key` and its reply to `serve`, which says whether it was used: then that is
+    /// a hit.
+    #[inline]
+    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry, &[u8]) -> bool) -> bool {
         let Some(slot) = self.records.find(hash) else { return false };
-        let entry = self.records.get_mut(slot).get_mut(key, &self.state);
-        let served = entry.filter(|entry| serve(entry)).map(Entry::count_hit).is_some();
-        if served && let Some(frequency) = &mut self.frequency {
-            frequency.touch(hash);
+        let state = &self.state;
+        let hits = self.records.visit(slot, |record| record.hit(key, state, serve));
+        // A first hit is settled at once, so that it is known whether new keys return.
+        if hits.is_none_or(|(of_entry, noted)| of_entry == 1 || noted >= self.settle_at) {
+            self.settle(slot, &mut MAX_MOVES.clone());
         }
-        self.rise(slot);
-        served
+        hits.is_some()
     }
 
     /// The reply to `key`, without counting anything.
@@ -183,13 +204,13 @@ impl Shard {
                 let state = &self.state;
                 dropped.entry = self.records.edit(slot, |record| record.insert(key, entry, state));
                 self.entries += usize::from(dropped.entry.is_none());
-                self.rise(slot);
+                self.rise(slot, &mut MAX_MOVES.clone());
             }
             // Nothing there, or (once in 2^64) another key with the same hash, which goes.
             None => {
                 dropped.first = found.map(|slot| self.take(slot));
                 if self.records.is_full() {
-                    self.evict_last(&mut dropped);
+                    self.evict_last(&mut 0, &mut dropped);
                 }
                 let known = self.frequency.as_mut().is_some_and(|frequency| frequency.ghost.take(hash));
                 let part = if known { Part::Probation } else { Part::Window };
@@ -207,6 +228,7 @@ impl Shard {
     }
 
     fn take(&mut self, slot: Slot) -> Record {
+        self.count_hits(slot);
         let record = self.records.remove(slot);
         self.entries -= record.len();
         record
@@ -225,7 +247,8 @@ impl Shard {
         Some(Record::One(entry))
     }
 
-    /// Removes everything. The frequencies stay: what was hot will be again.
+    /// Removes everything. The frequencies stay, without the hits not settled yet: what was hot will be
+    /// again.
     pub fn clear(&mut self) -> impl Sized + use<> {
         self.entries = 0;
         self.earliest = u64::MAX;
@@ -267,6 +290,7 @@ impl Shard {
                 }
             }
             for slot in condemned {
+                self.count_hits(slot);
                 swept.removed += self.records.bury(slot, &dead, dropped);
             }
         }
@@ -277,35 +301,57 @@ impl Shard {
         swept
     }
 
+    /// Gives a record what its hits have earned.
+    fn settle(&mut self, slot: Slot, moves: &mut usize) {
+        self.count_hits(slot);
+        self.rise(slot, moves);
+    }
+
+    /// Tells the sketch of hits that were only noted so far.
+    fn count_hits(&mut self, slot: Slot) {
+        let hits = self.records.take_unsettled(slot);
+        if let Some(frequency) = self.frequency.as_mut().filter(|_| hits > 0) {
+            frequency.add(self.records.hash_of(slot), hits);
+        }
+    }
+
     /// Moves a record that was asked for to where it is safest.
-    fn rise(&mut self, slot: Slot) {
+    fn rise(&mut self, slot: Slot, moves: &mut usize) {
         if self.frequency.is_none() || self.records.part_of(slot) == Part::Window {
             return self.records.move_to(slot, Part::Window);
         }
         self.records.move_to(slot, Part::Protected);
-        for _ in 0..MAX_MOVES {
+        while *moves > 0 {
             let protected = self.records.bytes_of(Part::Protected);
             let most =
                 (self.records.bytes_of(Part::Probation) + protected) / PROTECTED_SHARE.1 * PROTECTED_SHARE.0;
             let Some(last) = self.records.last(Part::Protected).filter(|_| protected > most) else { break };
-            self.records.move_to(last, Part::Probation);
+            *moves -= 1;
+            let was_hit = self.records.unsettled(last) > 0;
+            self.count_hits(last);
+            self.records.move_to(last, if was_hit { Part::Protected } else { Part::Probation });
         }
     }
 
     fn make_room(&mut self, newcomer: u64, dropped: &mut Dropped) {
+        let mut moves = MAX_MOVES;
         if let Some(frequency) = &mut self.frequency {
             frequency.fit(self.records.len());
-            for _ in 0..MAX_MOVES {
+            while moves > 0 {
                 let window = self.records.bytes_of(Part::Window);
                 if window <= self.budget / WINDOW_SHARE || self.records.len_of(Part::Window) <= 1 {
                     break;
                 }
                 let Some(slot) = self.records.last(Part::Window) else { break };
-                self.contest(slot, dropped);
+                moves -= 1;
+                match self.records.unsettled(slot) {
+                    0 => self.contest(slot, &mut moves, dropped),
+                    _ => self.settle(slot, &mut moves),
+                }
             }
         }
         while self.is_over() {
-            let Some(hash) = self.evict_last(dropped) else { break };
+            let Some(hash) = self.evict_last(&mut moves, dropped) else { break };
             dropped.refused |= hash == newcomer;
         }
     }
@@ -316,26 +362,33 @@ impl Shard {
     }
 
     /// Evicts the record that is worth least.
-    fn evict_last(&mut self, dropped: &mut Dropped) -> Option<u64> {
-        let slot = self.last_of_main().or_else(|| self.records.last(Part::Window))?;
+    fn evict_last(&mut self, moves: &mut usize, dropped: &mut Dropped) -> Option<u64> {
+        let slot = self.victim(moves).or_else(|| self.records.last(Part::Window))?;
         let hash = self.records.hash_of(slot);
         self.evict(slot, dropped);
         Some(hash)
     }
 
-    fn last_of_main(&self) -> Option<Slot> {
+    /// The record of the main part that is worth least. Those in its way that were hit rise.
+    fn victim(&mut self, moves: &mut usize) -> Option<Slot> {
+        while *moves > 0
+            && let Some(slot) = self.records.last(Part::Probation)
+            && self.records.unsettled(slot) > 0
+        {
+            *moves -= 1;
+            self.settle(slot, moves);
+        }
         self.records.last(Part::Probation).or_else(|| self.records.last(Part::Protected))
     }
 
     /// A record that leaves the window takes the place of less frequent ones, or goes.
-    fn contest(&mut self, slot: Slot, dropped: &mut Dropped) {
-        let hash = self.records.hash_of(slot);
-        let fame = self.fame(hash);
+    fn contest(&mut self, slot: Slot, moves: &mut usize, dropped: &mut Dropped) {
+        let fame = self.fame(slot);
         while self.is_over() {
-            let Some(victim) = self.last_of_main() else { break };
-            if fame <= self.fame(self.records.hash_of(victim)) {
+            let Some(victim) = self.victim(moves) else { break };
+            if fame <= self.fame(victim) {
                 if let Some(frequency) = &mut self.frequency {
-                    frequency.ghost.put(hash);
+                    frequency.ghost.put(self.records.hash_of(slot));
                 }
                 return self.evict(slot, dropped);
             }
@@ -344,8 +397,10 @@ impl Shard {
         self.records.move_to(slot, Part::Probation);
     }
 
-    fn fame(&self, hash: u64) -> u8 {
-        self.frequency.as_ref().map_or(0, |frequency| frequency.sketch.count(hash))
+    /// How often a record was asked for lately.
+    fn fame(&self, slot: Slot) -> u8 {
+        let counted = self.frequency.as_ref().map_or(0, |f| f.sketch.count(self.records.hash_of(slot)));
+        counted + self.records.unsettled(slot)
     }
 
     fn evict(&mut self, slot: Slot, dropped: &mut Dropped) {
@@ -365,6 +420,7 @@ impl Shard {
             assert!(record.entries().all(|e| e.deadline() >= self.earliest), "earliest");
             entries += record.len();
         }
+        assert!(self.records.most_unsettled() < SETTLE_AT, "hits are settled in time");
         assert_eq!(entries, self.entries, "entries");
     }
 }
@@ -375,13 +431,14 @@ impl Frequency {
     }
 
     fn wants(&mut self, hash: u64) -> bool {
-        self.touch(hash) >= self.admit_after || self.returns.are_usual()
+        self.add(hash, 1) >= self.admit_after || self.returns.are_usual()
     }
 
-    fn touch(&mut self, hash: u64) -> u8 {
-        let accesses = self.sketch.touch(hash);
-        self.returns.count(accesses);
-        accesses
+    /// Counts accesses and returns how many there were lately.
+    fn add(&mut self, hash: u64, accesses: u8) -> u8 {
+        let all = self.sketch.add(hash, accesses);
+        self.returns.count(all.saturating_sub(accesses), all);
+        all
     }
 
     fn fit(&mut self, keys: usize) {
@@ -423,12 +480,10 @@ struct Returns {
 const RETURNS_SAMPLE: u32 = 256;
 
 impl Returns {
-    fn count(&mut self, accesses: u8) {
-        match accesses {
-            1 => self.firsts += 1,
-            2 => self.seconds += 1,
-            _ => {}
-        }
+    /// A key's accesses rose from `before` to `now`.
+    fn count(&mut self, before: u8, now: u8) {
+        self.firsts += u32::from(before < 1 && now >= 1);
+        self.seconds += u32::from(before < 2 && now >= 2);
         if self.firsts >= 8 * RETURNS_SAMPLE {
             self.firsts /= 2;
             self.seconds /= 2;

@@ -106,8 +106,8 @@ proptest! {
                     let bytes = [k];
                     let key = EntryKey { command: c, ..key(&bytes) };
                     let mut got = None;
-                    shard.visit(u64::from(k), &key, |entry| {
-                        got = Some(entry.reply().len());
+                    shard.visit(u64::from(k), &key, |_, reply| {
+                        got = Some(reply.len());
                         true
                     });
                     prop_assert_eq!(got, model.get(k, c));
@@ -163,8 +163,8 @@ proptest! {
                     let bytes = [k];
                     let key = EntryKey { command: c, ..key(&bytes) };
                     let mut got = None;
-                    shard.visit(u64::from(k), &key, |entry| {
-                        got = Some(entry.reply().len());
+                    shard.visit(u64::from(k), &key, |_, reply| {
+                        got = Some(reply.len());
                         true
                     });
                     prop_assert!(got.is_none() || got == model.get(k, c));
@@ -198,7 +198,7 @@ fn a_scan_does_not_push_out_what_is_hot() {
             let bytes = n.to_le_bytes();
             let key = key(&bytes);
             let hash = state().hash_one(n);
-            if shard.visit(hash, &key, |_| true) {
+            if shard.visit(hash, &key, |_, _| true) {
                 return true;
             }
             shard.wants(hash);
@@ -273,9 +273,9 @@ fn one_key_with_very_many_replies_stays_bounded() {
 fn two_keys_with_one_hash_do_not_answer_for_each_other() {
     let mut shard = Shard::new(1 << 20, Admission::Always, state());
     shard.insert(7, &key(b"a"), entry(&key(b"a"), b"+a\r\n", u64::MAX));
-    assert!(!shard.visit(7, &key(b"b"), |_| true));
+    assert!(!shard.visit(7, &key(b"b"), |_, _| true));
     shard.insert(7, &key(b"b"), entry(&key(b"b"), b"+b\r\n", u64::MAX));
-    assert!(!shard.visit(7, &key(b"a"), |_| true));
+    assert!(!shard.visit(7, &key(b"a"), |_, _| true));
     assert_eq!(shard.len(), 1);
     shard.validate();
 }
@@ -334,5 +334,86 @@ fn the_table_does_not_grow_for_those_who_left() {
         insert(&mut shard, n);
     }
     assert_eq!((shard.len(), shard.bytes()), (440, bytes));
+    shard.validate();
+}
+
+/// A shard with `n` small records, each fetched at its first access and hit `hits` times.
+fn hit_shard(budget: usize, n: u64, hits: usize) -> Shard {
+    let mut shard = Shard::new(budget, Admission::Frequency { admit_after: 1 }, state());
+    for n in 0..n {
+        let bytes = n.to_le_bytes();
+        let (hash, key) = (state().hash_one(n), key(&bytes));
+        shard.wants(hash);
+        drop(shard.insert(hash, &key, entry(&key, b"$1\r\nv\r\n", u64::MAX)));
+        (0..hits).for_each(|_| assert!(shard.visit(hash, &key, |_, _| true)));
+    }
+    shard
+}
+
+/// How many of the first `n` keys' records are there and have no hits to be settled.
+fn settled(shard: &Shard, n: u64) -> usize {
+    let slots = (0..n).filter_map(|n| shard.records.find(state().hash_one(n)));
+    slots.filter(|&slot| shard.records.unsettled(slot) == 0).count()
+}
+
+#[test]
+fn noted_hits_count_as_much_as_settled_ones() {
+    for hits in 0..20 {
+        let mut shard = hit_shard(1 << 20, 1, hits);
+        let hash = state().hash_one(0u64);
+        let slot = shard.records.find(hash).expect("it was stored");
+        let (noted, want) = (shard.records.unsettled(slot), (1 + hits).min(15) as u8);
+        assert_eq!(noted as usize, hits.saturating_sub(1) % usize::from(SETTLE_AT));
+        assert!(shard.fame(slot) >= want, "{hits} hits");
+        shard.validate();
+        // Those who leave tell the sketch.
+        assert!(shard.remove(hash).is_some());
+        let counted = shard.frequency.as_ref().map(|frequency| frequency.sketch.count(hash));
+        assert_eq!(counted, Some(want), "{hits} hits");
+    }
+}
+
+#[test]
+fn a_reply_that_is_not_used_is_not_a_hit() {
+    let mut shard = hit_shard(1 << 20, 1, 3);
+    let (hash, bytes) = (state().hash_one(0u64), 0u64.to_le_bytes());
+    assert!(!shard.visit(hash, &key(&bytes), |_, _| false));
+    assert_eq!(shard.peek(hash, &key(&bytes)).map(Entry::hits), Some(3));
+    assert_eq!(settled(&shard, 1), 1, "what was noted before is settled");
+    let counted = shard.frequency.as_ref().map(|frequency| frequency.sketch.count(hash));
+    assert_eq!(counted, Some(4));
+}
+
+#[test]
+fn one_call_settles_a_bounded_number_of_records() {
+    let mut shard = hit_shard(1 << 20, 5000, 1);
+    for n in 0..10_000u64 {
+        let bytes = (n % 5000).to_le_bytes();
+        assert!(shard.visit(state().hash_one(n % 5000), &key(&bytes), |_, _| true), "all fit");
+    }
+    assert_eq!(settled(&shard, 5000), 0);
+    let large = key(b"large");
+    for n in 1..=5 {
+        let hash = state().hash_one(b"large");
+        drop(shard.insert(hash, &large, entry(&large, &vec![b'x'; 400_000], u64::MAX)));
+        shard.validate();
+        assert!(shard.bytes() <= 1 << 20);
+        drop(shard.remove(hash));
+        let settled = settled(&shard, 5000);
+        assert!(settled <= n * MAX_MOVES, "{settled} records after {n} calls");
+    }
+}
+
+#[test]
+fn a_record_that_was_hit_is_not_the_victim() {
+    let mut shard = hit_shard(60_000, 400, 1);
+    let last = shard.records.last(Part::Probation).expect("some have left the window");
+    let hash = shard.records.hash_of(last);
+    let bytes = shard.records.get(last).key().expect("it is not empty").to_vec();
+    (0..2).for_each(|_| assert!(shard.visit(hash, &key(&bytes), |_, _| true)));
+    assert_eq!(shard.records.part_of(last), Part::Probation, "it has not moved yet");
+    assert_eq!(shard.victim(&mut 0), Some(last));
+    assert_ne!(shard.victim(&mut MAX_MOVES.clone()), Some(last));
+    assert_eq!(shard.records.part_of(last), Part::Protected);
     shard.validate();
 }

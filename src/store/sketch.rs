@@ -78,22 +78,24 @@ impl Sketch {
 
     /// Counts one access and returns the new estimate.
     pub fn touch(&mut self, hash: u64) -> u8 {
+        self.add(hash, 1)
+    }
+
+    /// Counts so many accesses and returns the new estimate.
+    pub fn add(&mut self, hash: u64, accesses: u8) -> u8 {
         let place = self.place(hash);
         let block = &mut self.blocks[place];
         let counters = counters(hash);
-        let count = least(block, counters);
-        if count < MAX {
-            for (word, shift) in counters {
-                if (block[word] >> shift) & MAX == count {
-                    block[word] += 1 << shift;
-                }
-            }
+        let count = (least(block, counters) + u64::from(accesses)).min(MAX);
+        for (word, shift) in counters {
+            let short = count.saturating_sub((block[word] >> shift) & MAX);
+            block[word] += short << shift;
         }
-        self.seen += 1;
+        self.seen += usize::from(accesses);
         if self.seen >= self.sample {
             self.halve();
         }
-        (count + 1).min(MAX) as u8
+        count as u8
     }
 
     fn halve(&mut self) {

@@ -272,7 +272,7 @@ impl Sim {
         let (bytes, mut got) = (name(key.1), None);
         let read = read_of(key, &bytes, self.unanswered(slot));
         match self.near.read(&read, self.now, || slot, |reply| got = Some(parse(reply))) {
-            Looked::Hit { .. } => {
+            Looked::Hit => {
                 let value = got.expect("a hit hands out the reply");
                 self.hits += 1;
                 self.check.hit(&self.redis.history, key, value, self.now, MAX_STALENESS);
