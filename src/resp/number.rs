@@ -51,39 +51,76 @@ pub(super) fn short(text: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// The usual header: its type, one to three digits and `\r\n`. Gives the number and where the line ends, or
-/// None for anything that needs a closer look.
+/// The largest number of a usual header.
+pub(super) const MAX_USUAL: usize = 999;
+
+/// The usual header at `at`: its type, one to three digits and `\r\n`. Gives the number and where the line ends,
+/// or None for anything that needs a closer look.
 #[inline(always)]
-pub(super) fn header(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte - b'0');
-    match *buf.get(at..)? {
-        [k, a @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => Some((digit(a), at + 4)),
-        [k, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => {
-            Some((digit(a) * 10 + digit(b), at + 5))
-        }
-        [k, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] if k == kind => {
-            Some((digit(a) * 100 + digit(b) * 10 + digit(c), at + 6))
-        }
-        _ => None,
+pub(super) fn header(buf: &[u8], at: u32, kind: u8) -> Option<(u32, u32)> {
+    let word = match buf.get(at as usize..at as usize + 8).and_then(|eight| eight.first_chunk()) {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => few(buf.get(at as usize..)?),
+    };
+    // Compared with a pattern, only the digits are left, and the last of them is in the highest byte.
+    let one = (word as u32 ^ u32::from_le_bytes([kind, b'0', b'\r', b'\n'])).rotate_right(8);
+    if one < 10 {
+        return Some((one, at + 4));
     }
+    let two = (word >> 8) as u32 ^ u32::from_le_bytes(*b"00\r\n");
+    let first = two & 0xFF;
+    if word as u8 != kind || !(1..10).contains(&first) {
+        return None; // of several digits the first is not 0
+    }
+    if two < 10 << 8 {
+        return Some((first * 10 + (two >> 8), at + 5));
+    }
+    let three = (word >> 16) as u32 ^ u32::from_le_bytes(*b"00\r\n");
+    let second = three & 0xFF;
+    let fits = second < 10 && three < 10 << 8;
+    fits.then_some((first * 100 + second * 10 + (three >> 8), at + 6))
+}
+
+/// What is left of a buffer that is shorter than a word, with zeros behind it, which no line has.
+#[cold]
+#[inline(never)]
+fn few(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn usual_headers_are_understood_and_others_left() {
-        for n in 0..1000 {
+        for n in 0..=MAX_USUAL {
             let line = format!("x${n}\r\n");
-            assert_eq!(header(line.as_bytes(), 1, b'$'), Some((n, line.len())));
+            let found = Some((n as u32, line.len() as u32));
+            assert_eq!(header(line.as_bytes(), 1, b'$'), found);
+            assert_eq!(header(format!("{line}and more").as_bytes(), 1, b'$'), found);
             assert_eq!(header(line.as_bytes(), 1, b'*'), None);
-            assert_eq!(header(&line.as_bytes()[..line.len() - 1], 1, b'$'), None);
-        }
-        for odd in ["$1000\r\n", "$01\r\n", "$-1\r\n", "$\r\n", "$1\n", "$1\rx", "", "$"] {
-            assert_eq!(header(odd.as_bytes(), 0, b'$'), None, "{odd:?}");
+            for cut in 0..line.len() {
+                assert_eq!(header(&line.as_bytes()[..cut], 1, b'$'), None);
+            }
         }
     }
 
-    use super::*;
+    /// Whatever byte is wrong: only what the long form takes for that number is usual.
+    #[test]
+    fn a_usual_header_is_what_the_long_form_understands() {
+        for line in [b"$7\r\n99\r\n".as_slice(), b"$42\r\n9\r\n", b"$421\r\n\r\n", b"$4219\r\n9"] {
+            for (at, byte) in (0..line.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                let mut line = line.to_vec();
+                line[at] = byte;
+                let end = line.windows(2).position(|two| two == b"\r\n").unwrap_or(line.len());
+                let long = parse_i64(&line[1..end.max(1)]).and_then(|n| usize::try_from(n).ok());
+                let long = long.filter(|&n| line[0] == b'$' && n <= MAX_USUAL && end < line.len());
+                let expected = long.map(|n| (n as u32, end as u32 + 2));
+                assert_eq!(header(&line, 0, b'$'), expected, "{}", line.escape_ascii());
+            }
+        }
+    }
 
     #[test]
     fn only_the_canonical_form_is_a_number() {

@@ -120,6 +120,8 @@ enum Phase {
 pub struct RequestParser {
     limits: RequestLimits,
     authenticated: bool,
+    /// The most arguments for which `parse_usual` need not look at any limit.
+    usual_args: usize,
     phase: Phase,
     /// Everything before is understood: a header or an argument begins here.
     pos: usize,
@@ -143,6 +145,7 @@ impl RequestParser {
         RequestParser {
             limits,
             authenticated: true,
+            usual_args: usual_args(&limits, true),
             phase: Phase::Start,
             pos: 0,
             scanned: 0,
@@ -156,16 +159,27 @@ impl RequestParser {
 
     /// Until a client has authenticated, Redis takes at most 10 arguments of at most 16384 bytes.
     pub fn set_authenticated(&mut self, yes: bool) {
-        self.authenticated = yes;
+        if self.authenticated != yes {
+            self.authenticated = yes;
+            self.usual_args = usual_args(&self.limits, yes);
+        }
     }
 
     /// Goes on with the request that `buf` begins with; after Complete, with a new one. An empty request
     /// (a blank line, `*0`, `*-1`) is complete and has no arguments.
     pub fn parse(&mut self, buf: &[u8]) -> Result<Parsed, ProtocolError> {
+        if self.phase == Phase::Start
+            && let Some(len) = self.parse_usual(buf)
+        {
+            return Ok(Parsed::Complete(len));
+        }
+        self.parse_closely(buf)
+    }
+
+    /// The same for a request of any form, or a part of one.
+    #[inline(never)]
+    fn parse_closely(&mut self, buf: &[u8]) -> Result<Parsed, ProtocolError> {
         if self.phase == Phase::Start {
-            if let Some(len) = self.parse_usual(buf) {
-                return Ok(Parsed::Complete(len));
-            }
             self.begin(buf);
         }
         let complete = match self.phase {
@@ -240,30 +254,28 @@ impl RequestParser {
     /// Anything else is None, and looked at closely from its first byte.
     #[inline]
     fn parse_usual(&mut self, buf: &[u8]) -> Option<usize> {
-        if self.streaming || self.ranges.capacity() > KEEP_RANGES || buf.len() > u32::MAX as usize {
-            return None;
+        let (count, mut at) = number::header(buf, 0, b'*')?;
+        let count = count as usize;
+        if count.wrapping_sub(1) >= self.usual_args || self.ranges.capacity() > KEEP_RANGES {
+            return None; // too few, too many, or there is memory to be given back
         }
-        let (count, mut pos) = number::header(buf, 0, b'*')?;
-        let (max_args, max_bulk) = match self.authenticated {
-            true => (self.limits.max_args, self.limits.max_bulk),
-            false => (UNAUTHENTICATED_ARGS, UNAUTHENTICATED_BULK),
-        };
-        if count == 0 || count > max_args {
-            return None;
+        // Most requests have as many arguments as the one before.
+        if self.ranges.len() != count {
+            self.ranges.resize(count, (0, 0));
         }
-        self.ranges.clear();
-        for _ in 0..count {
-            let (len, start) = number::header(buf, pos, b'$')?;
+        // So few arguments of less than a thousand bytes: no offset overflows.
+        for range in &mut self.ranges {
+            let (len, start) = number::header(buf, at, b'$')?;
             let end = start + len;
-            if len > max_bulk || buf.get(end..end + 2)? != b"\r\n" {
+            if buf.get(end as usize..end as usize + 2)? != b"\r\n" {
                 return None;
             }
-            self.ranges.push((start as u32, end as u32));
-            pos = end + 2;
+            *range = (start, end);
+            at = end + 2;
         }
         self.scratch.clear();
-        self.pos = pos;
-        Some(pos)
+        self.pos = at as usize;
+        Some(self.pos)
     }
 
     #[inline]
@@ -442,6 +454,14 @@ impl RequestParser {
             self.ranges.push((start, self.scratch.len() as u32));
         }
         self.scratch.extend_from_slice(b"\r\n");
+    }
+}
+
+fn usual_args(limits: &RequestLimits, authenticated: bool) -> usize {
+    match authenticated {
+        _ if limits.max_bulk < number::MAX_USUAL => 0,
+        true => limits.max_args.min(KEEP_RANGES),
+        false => limits.max_args.min(UNAUTHENTICATED_ARGS),
     }
 }
 

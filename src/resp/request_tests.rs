@@ -252,6 +252,43 @@ fn streamed(input: &[u8], step: usize) -> (usize, bool) {
     }
 }
 
+/// What the quick look makes of a request, and what the close one does.
+fn both_ways(input: &[u8]) -> [Option<(usize, Vec<Vec<u8>>, Vec<u8>)>; 2] {
+    [true, false].map(|quickly| {
+        let mut parser = RequestParser::new(RequestLimits::default());
+        // Ranges that are left from another request.
+        assert_eq!(parser.parse(b"*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"), Ok(Parsed::Complete(25)));
+        let len = match quickly {
+            true => parser.parse_usual(input)?,
+            false => match parser.parse_closely(input) {
+                Ok(Parsed::Complete(len)) => len,
+                _ => return None,
+            },
+        };
+        let args = parser.args(input).iter().map(<[u8]>::to_vec).collect();
+        Some((len, args, parser.raw(input).to_vec()))
+    })
+}
+
+#[test]
+fn a_quick_look_takes_what_most_clients_send() {
+    let lens = [0, 1, 2, 9, 10, 99, 100, 999, 1000];
+    for (count, len) in (1..12).flat_map(|count| lens.map(|len| (count, len))) {
+        let input = array(&vec![vec![b'x'; len]; count]);
+        let [quick, close] = both_ways(&input);
+        assert_eq!(quick.is_some(), len < 1000, "{count} arguments of {len} bytes");
+        assert!(close.is_some() && (quick.is_none() || quick == close), "{count} arguments of {len} bytes");
+    }
+    let mut parser = RequestParser::new(RequestLimits::default());
+    parser.set_authenticated(false);
+    let request = |count| array(&vec![vec![b'x']; count]);
+    assert!(parser.parse_usual(&request(10)).is_some() && parser.parse_usual(&request(11)).is_none());
+    parser.set_authenticated(true);
+    assert!(parser.parse_usual(&request(11)).is_some());
+    let small = RequestLimits { max_bulk: 998, ..RequestLimits::default() };
+    assert!(RequestParser::new(small).parse_usual(&request(1)).is_none());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
 
@@ -279,6 +316,23 @@ proptest! {
         for step in [1, 2, 5] {
             prop_assert_eq!(&requests(&input, step), &whole);
             prop_assert_eq!(streamed(&input, step), (whole.1, whole.2.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_quick_look_sees_what_a_close_one_does(
+        command in vec(prop_oneof![vec(any::<u8>(), 0..12), vec(any::<u8>(), 90..110)], 1..4),
+        damage in vec((any::<prop::sample::Index>(), prop::sample::select(&b"*$\r\n\0-0159a"[..])), 0..3),
+    ) {
+        let mut input = [array(&command), b"*1\r\n$4\r\nPING\r\n".to_vec()].concat();
+        for (at, byte) in damage {
+            let at = at.index(input.len());
+            input[at] = byte;
+        }
+        for cut in 0..=input.len() {
+            if let [Some(quick), close] = both_ways(&input[..cut]) {
+                prop_assert_eq!(Some(quick), close);
+            }
         }
     }
 
