@@ -62,6 +62,8 @@ pub struct Command {
     container: u16,
     /// How many rows after this one are its subcommands.
     subcommand_count: u16,
+    /// The name as [`Args::name_word`] has it, if it is that short, letters only, and says it all; else 0.
+    word: u64,
 }
 
 /// Which way a command's requests take.
@@ -174,9 +176,10 @@ impl Group {
 
 impl Command {
     /// True if a request of `n` arguments, the command's name included, has the right length.
+    #[inline]
     pub fn arity_ok(&self, n: usize) -> bool {
-        let least = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { n >= least } else { n == least }
+        // As a usize, a negative arity is no length.
+        n == self.arity as usize || (self.arity < 0 && n >= self.arity.unsigned_abs() as usize)
     }
 
     /// True if it may change data: a write by Redis's flags, or a script that may write.
@@ -187,10 +190,19 @@ impl Command {
         self.flags.has(Flags::WRITE) || matches!(self.reach, Reach::WritesMore | Reach::Keyspace)
     }
 
-    /// True if a request that begins with `name` is surely this command, whatever follows.
-    pub fn is_named(&self, name: &[u8]) -> bool {
+    /// True if a request is surely this command, whatever its arguments.
+    #[inline]
+    pub fn is_named(&self, request: &Args) -> bool {
+        match request.name_word() {
+            Some(word) if self.word != 0 => word == self.word,
+            _ => self.is_named_at_length(request),
+        }
+    }
+
+    #[inline(never)]
+    fn is_named_at_length(&self, request: &Args) -> bool {
         let whole = self.container == self.id && self.subcommand_count == 0;
-        whole && self.name.as_bytes().eq_ignore_ascii_case(name)
+        whole && request.get(0).is_some_and(|name| self.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// True if what is cached of some key may be different behind it.

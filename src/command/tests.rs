@@ -54,6 +54,47 @@ fn what_is_no_command_is_not_found() {
     assert!(known("COMMAND").arity_ok(1));
 }
 
+/// Whatever one byte of its name is: a request is recognized as another one of the same command exactly if
+/// it names it, in any case, however much of the buffer is behind the name.
+#[test]
+fn a_command_knows_its_own_name() {
+    for command in all() {
+        let whole = !command.name.contains('|') && command.subcommands().is_empty();
+        let name = command.name.as_bytes();
+        let longer = [name, b"x"].concat();
+        let wrong = (0..name.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte)));
+        let mut names: Vec<_> = wrong
+            .map(|(at, byte)| {
+                let mut name = name.to_vec();
+                name[at] = byte;
+                name
+            })
+            .collect();
+        names.extend([longer.clone(), longer[..name.len() - 1].to_vec(), command.name.to_uppercase().into()]);
+        for given in names {
+            let behind = [given.as_slice(), b"\r\n$1\r\na\r\n"].concat();
+            let expected = whole && given.eq_ignore_ascii_case(name);
+            for buf in [&given, &behind] {
+                let ranges = [(0, given.len() as u32)];
+                let args = Args::new(buf, &ranges);
+                assert_eq!(command.is_named(&args), expected, "{} {}", command.name, given.escape_ascii());
+            }
+        }
+        assert!(!command.is_named(&ArgVec::default().args()));
+    }
+}
+
+#[test]
+fn lengths_are_checked_by_arity() {
+    for command in all() {
+        for n in 0..20 {
+            let least = command.arity.unsigned_abs() as usize;
+            let right = if command.arity < 0 { n >= least } else { n == least };
+            assert_eq!(command.arity_ok(n), right, "{} of {n}", command.name);
+        }
+    }
+}
+
 #[test]
 fn only_reads_of_known_keys_are_cached() {
     for command in all().iter().filter(|command| command.cache != Cache::No) {

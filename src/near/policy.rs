@@ -127,11 +127,20 @@ impl Policy {
     }
 
     /// The settings of a key and its namespace's index, to be asked once per request.
-    pub fn resolve(&self, key: &[u8]) -> (Option<u16>, Settings) {
+    #[inline]
+    pub fn resolve(&self, key: &[u8]) -> (Option<u16>, &Settings) {
+        if self.namespaces.is_empty() {
+            return (None, &self.default);
+        }
+        self.resolve_by_name(key)
+    }
+
+    #[inline(never)]
+    fn resolve_by_name(&self, key: &[u8]) -> (Option<u16>, &Settings) {
         let found = self.namespaces.iter().position(|n| glob_match(&n.pattern, key));
         match found {
-            Some(i) => (Some(i as u16), self.namespaces[i].settings),
-            None => (None, self.default),
+            Some(i) => (Some(i as u16), &self.namespaces[i].settings),
+            None => (None, &self.default),
         }
     }
 }
@@ -153,9 +162,9 @@ mod tests {
         };
         let namespaces = vec![space(b"a:*", off), space(b"*:x", short)];
         let policy = Policy { namespaces, default: Settings::default() };
-        assert_eq!(policy.resolve(b"a:x"), (Some(0), off));
-        assert_eq!(policy.resolve(b"b:x"), (Some(1), short));
-        assert_eq!(policy.resolve(b"b:y"), (None, Settings::default()));
+        assert_eq!(policy.resolve(b"a:x"), (Some(0), &off));
+        assert_eq!(policy.resolve(b"b:x"), (Some(1), &short));
+        assert_eq!(policy.resolve(b"b:y"), (None, &Settings::default()));
     }
 
     #[test]
@@ -216,8 +225,8 @@ mod tests {
             max_entry: 7,
         };
         assert_eq!(policy.default, default);
-        assert_eq!(policy.resolve(b"off:1"), (Some(0), Settings { cache: false, ..default }));
-        assert_eq!(policy.resolve(b"short:1"), (Some(1), Settings { max_age: ns, ..default }));
+        assert_eq!(policy.resolve(b"off:1"), (Some(0), &Settings { cache: false, ..default }));
+        assert_eq!(policy.resolve(b"short:1"), (Some(1), &Settings { max_age: ns, ..default }));
         assert_eq!(&*policy.namespaces[1].name, "short");
         cache.enabled = false;
         assert!(!Policy::from(&cache).resolve(b"short:1").1.cache, "off means off");

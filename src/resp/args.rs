@@ -11,26 +11,31 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     /// `ranges` are (start, end) offsets into `buf`.
+    #[inline]
     pub fn new(buf: &'a [u8], ranges: &'a [(u32, u32)]) -> Self {
         Args { buf, ranges }
     }
 
     /// How many arguments there are, the command's name included.
+    #[inline]
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
 
     /// True for a blank line or `*0`, which Redis ignores.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
     /// The argument at `i`, if there is one.
+    #[inline]
     pub fn get(&self, i: usize) -> Option<&'a [u8]> {
         self.ranges.get(i).map(|&(start, end)| &self.buf[start as usize..end as usize])
     }
 
     /// The arguments from `from` on.
+    #[inline]
     pub fn skip(&self, from: usize) -> Args<'a> {
         Args { buf: self.buf, ranges: &self.ranges[from.min(self.ranges.len())..] }
     }
@@ -73,6 +78,16 @@ impl<'a> Args<'a> {
         out
     }
 
+    /// The command's name as one number, its first byte lowest, with the bit set that tells case: equal to that
+    /// of a name of letters only if it is that name. None unless it is short and eight bytes are to be read.
+    #[inline]
+    pub fn name_word(&self) -> Option<u64> {
+        let &(start, end) = self.ranges.first()?;
+        let eight = self.buf.get(start as usize..start as usize + 8)?.first_chunk()?;
+        let behind = 64u32.checked_sub(8 * (end - start).min(9))?;
+        Some((u64::from_le_bytes(*eight) | 0x2020_2020_2020_2020) & u64::MAX.checked_shr(behind)?)
+    }
+
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let buf = self.buf;
@@ -83,6 +98,7 @@ impl<'a> Args<'a> {
 impl std::ops::Index<usize> for Args<'_> {
     type Output = [u8];
 
+    #[inline]
     fn index(&self, i: usize) -> &[u8] {
         let (start, end) = self.ranges[i];
         &self.buf[start as usize..end as usize]

@@ -63,16 +63,19 @@ pub enum Job {
 
 impl Core {
     /// Executes one request; `raw` is its bytes.
+    #[inline]
     pub fn execute(&mut self, args: Args<'_>, raw: &[u8]) -> Flow {
         // Most requests name the same command as the one before.
-        let same = self.last.filter(|last| last.is_named(&args[0]));
-        if let Some(read) = same
-            && self.reads_on
-            && read.arity_ok(args.len())
-            && self.shared.clients.pause(self.now).is_none()
-        {
-            return self.read(read, args, raw);
+        let same = self.last.filter(|last| last.is_named(&args));
+        match same {
+            Some(read) if self.reads_on && read.arity_ok(args.len()) => self.read_on(read, args, raw),
+            _ => self.execute_any(same, args, raw),
         }
+    }
+
+    /// The same for a request of any kind. `same`: its command, if that is the last one's.
+    #[inline(never)]
+    fn execute_any(&mut self, same: Option<&'static Command>, args: Args<'_>, raw: &[u8]) -> Flow {
         self.reads_on = false;
         self.key = 0;
         let mute = self.mute;

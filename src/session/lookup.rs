@@ -68,8 +68,17 @@ impl Outcome {
     }
 }
 
+impl Asked<'_> {
+    /// It names one key, though others of its command name several.
+    fn is_exists_of_one(&self) -> bool {
+        self.command.cache == Cache::PerKey && self.args.len() == 2 && self.command.name == "exists"
+    }
+}
+
 impl Core {
-    /// Asks L1. A hit has been written when this returns.
+    /// Asks L1. A hit has been written when this returns. There is one copy of this and of all that a hit
+    /// needs; the rest is elsewhere.
+    #[inline(never)]
     pub(super) fn look(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         self.spaces.begin();
         if self.bypass || (self.watching.is_some() && self.shared.rules.watch_bypasses) {
@@ -80,85 +89,101 @@ impl Core {
         if asked.tracked && !self.tracked() {
             return Outcome::bypass();
         }
-        match asked.command.cache {
-            Cache::SingleKey => self.look_up(asked, unanswered),
-            Cache::PerKey if asked.args.len() == 2 && asked.command.name == "exists" => {
-                self.look_up(asked, unanswered)
-            }
-            Cache::PerKey => self.look_up_each(asked, unanswered),
-            Cache::No | Cache::MultiKey => Outcome::Send(Effect::None, Served::Forwarded),
+        if asked.command.cache == Cache::SingleKey || asked.is_exists_of_one() {
+            self.look_up(asked, unanswered)
+        } else {
+            self.look_up_each(asked, unanswered)
         }
     }
 
+    #[inline(always)]
     fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = upstream.router.lane_of(&asked.args[1]);
-        let (space, mut settings) = self.policy.resolve(&asked.args[1]);
+        let key = &asked.args[1];
+        let lane = upstream.router.lane_of(key);
+        let (space, settings) = self.policy.resolve(key);
         self.spaces.note(space);
         if !settings.cache {
             return Outcome::bypass();
         }
-        if asked.command.group == Group::Hash && upstream.node.vigil.hash_fields_end() {
-            settings.max_age = settings.max_age.min(settings.hash_max_age);
-        }
-        let key = EntryKey {
-            identity: lane.key().identity,
-            db: asked.db,
-            command: asked.command.id,
-            key: &asked.args[1],
-            rest: asked.args.skip(2),
+        let mut read = ReadOf {
+            lane: lane.id(),
+            key: EntryKey {
+                identity: lane.key().identity,
+                db: asked.db,
+                command: asked.command.id,
+                key,
+                rest: asked.args.skip(2),
+            },
+            settings: *settings,
+            unanswered,
+            asked: asked.at,
+            fenced: self.fenced,
         };
-        let (asked_at, fenced) = (asked.at, self.fenced);
-        let read = ReadOf { lane: lane.id(), key, settings, unanswered, asked: asked_at, fenced };
+        if asked.command.group == Group::Hash && upstream.node.vigil.hash_fields_end() {
+            read.settings.max_age = settings.max_age.min(settings.hash_max_age);
+        }
         if self.observes() {
             return self.observe(asked, &read);
         }
         let direct = self.slots.first_seq() == asked.seq;
         let out = if direct { &mut self.out.tail } else { &mut self.local };
         let before = out.len();
-        let (proto, copied, client) = (self.proto, &mut self.copied, &self.client);
-        let (audience, mut made_room) = (lane.audience(), None);
-        let looked = lane.l1().read(
-            &read,
-            self.now,
-            || {
-                let tracked =
-                    asked.tracked.then(|| Box::new(Tracked::reading(client.id, asked.args.only(1))));
-                Waiter { inbox: Arc::clone(&client.inbox), seq: asked.seq, tracked }
-            },
-            |reply| {
-                if asked.tracked {
+        let (proto, copied, client) = (self.proto, &mut self.copied, &*self.client);
+        let Asked { seq, muted, tracked, .. } = *asked;
+        let audience = lane.audience();
+        let mut registering = if tracked { Some((audience, client.id, key, None)) } else { None };
+        let looked = {
+            // What the closures need moves into them: that is less than borrowing it once more.
+            let (registering, out, copied) = (&mut registering, &mut *out, &mut *copied);
+            let waiter = move || {
+                let tracked = tracked.then(|| Box::new(Tracked::reading(client.id, asked.args.only(1))));
+                Waiter { inbox: Arc::clone(&client.inbox), seq, tracked }
+            };
+            lane.l1().read(&read, self.now, waiter, move |reply| {
+                if let Some((audience, client, key, made_room)) = registering {
                     // Under the lock that a push of the key has to take.
-                    made_room = audience.table.register(client.id, &asked.args[1]);
+                    *made_room = audience.table.register(*client, key);
                 }
                 match reply.first() {
-                    _ if asked.muted => {}
+                    _ if muted => {}
                     Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
                     _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
                     _ => copied.extend_from_slice(reply),
                 }
-            },
-        );
-        audience.made_room(made_room);
+            })
+        };
+        let Looked::Hit = looked else { return self.no_hit(asked, looked) };
+        if let Some((audience, _, _, made_room)) = registering {
+            audience.made_room(made_room);
+        }
         if !copied.is_empty() {
             render_resp2(copied, asked.command.shape(&asked.args), out);
             copied.clear();
         }
         let written = (out.len() - before) as u32;
-        if matches!(looked, Looked::Hit) && self.is_sampled() {
+        if self.is_sampled() {
             self.verify(asked, Check::new(&read.key));
         }
+        Outcome::Hit(written)
+    }
+
+    #[inline(never)]
+    fn no_hit(&mut self, asked: &Asked<'_>, looked: Looked) -> Outcome {
         match looked {
-            Looked::Hit => Outcome::Hit(written),
             Looked::Joined { seq } => Outcome::Joined(seq),
             Looked::Parked => Outcome::Wait,
             Looked::Guarded => self.guarded(),
-            Looked::Fetch(_) | Looked::Plain(_) => Outcome::missed(asked.command, looked),
+            looked => Outcome::missed(asked.command, looked),
         }
     }
 
-    /// MGET, and EXISTS of several keys: all keys from L1 at one moment, or the whole command is sent.
+    /// A read of several keys; MGET and EXISTS: all keys from L1 at one moment, or the whole command is sent.
+    #[inline(never)]
     fn look_up_each(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
+        if asked.command.cache != Cache::PerKey {
+            return Outcome::Send(Effect::None, Served::Forwarded);
+        }
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let lane = upstream.router.home();
         let (args, keys) = (asked.args, asked.args.skip(1));
@@ -229,7 +254,7 @@ impl Core {
         let Some(upstream) = self.upstream() else { return Effect::None };
         let l1 = upstream.router.home().l1();
         let flights = keys.iter().enumerate().filter_map(|(place, key)| {
-            let settings = self.policy.resolve(key).1;
+            let settings = *self.policy.resolve(key).1;
             let read = ReadOf { key: EntryKey { key, ..template.key }, settings, ..*template };
             Some((place as u32, l1.fetch(&read)?))
         });
@@ -245,6 +270,7 @@ impl Core {
         self.settings.cache.mode == CacheMode::Observe
     }
 
+    #[inline(never)]
     fn observe(&mut self, asked: &Asked<'_>, read: &ReadOf<'_>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
         let mut len = 0;
@@ -258,12 +284,14 @@ impl Core {
     }
 
     /// Whether this hit is one of the share that `cache.verify` asks for.
+    #[inline]
     fn is_sampled(&self) -> bool {
         let share = self.settings.cache.verify;
         share > 0.0 && fastrand::f64() < share
     }
 
     /// Reads upstream, in order, what has just been served, and compares.
+    #[inline(never)]
     fn verify(&mut self, asked: &Asked<'_>, check: Check) {
         let raw = asked.args.encode();
         let to = To::Vigil(Question::Nothing);

@@ -156,7 +156,7 @@ impl Core {
         let key = &args[3];
         let now = self.shared.clock.now();
         let entries = self.l1().map_or(Vec::new(), |l1| l1.describe(key, now));
-        let (space, settings) = self.policy.resolve(key);
+        let (space, &settings) = self.policy.resolve(key);
         let space = space.and_then(|space| self.policy.namespaces.get(usize::from(space)));
         let space = space.map(|space| space.name.to_string());
         self.answer(command.id, Served::Local, |writer| {

@@ -34,18 +34,47 @@ const GUARDS: u64 = 1 << 63;
 
 impl Core {
     /// A read whose reply depends on its keys alone.
-    pub fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+    #[inline(never)]
+    pub(super) fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
+        self.read_on(command, args, raw)
+    }
+
+    /// The same for one that `execute` sends straight here, as part of it.
+    #[inline(always)]
+    pub(super) fn read_on(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         let seq = self.slots.next_seq();
         let (muted, tracked) = (self.muted(), self.tracking.as_ref().is_some_and(|mode| mode.takes()));
         let asked = Asked { command, args, db: self.db, at: self.now, seq, muted, tracked };
         match self.look(&asked, self.unanswered()) {
-            Outcome::Send(effect, served) if !tracked && self.goes_elsewhere(&asked, &effect) => {
+            Outcome::Hit(len) => {
+                self.serve(&asked, len);
+                Flow::Next
+            }
+            looked => self.go_on(asked, raw, looked),
+        }
+    }
+
+    /// A read that has just come is a hit, and has been answered with so many bytes.
+    #[inline]
+    fn serve(&mut self, asked: &Asked<'_>, len: u32) {
+        self.spaces.count(Some(Served::Hit));
+        self.tally(asked.command.id, Served::Hit);
+        if !self.slots.is_empty() && len > 0 {
+            self.push_slot(asked, Owed::Local(len), Served::Hit);
+        }
+    }
+
+    /// A read that has just come is no hit.
+    #[inline(never)]
+    fn go_on(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) -> Flow {
+        match looked {
+            Outcome::Send(effect, served) if !asked.tracked && self.goes_elsewhere(&asked, &effect) => {
                 self.give_up(effect);
                 if self.slots.is_empty() {
                     self.spaces.count(Some(served));
                 }
                 self.key = self.large_hash(&asked);
-                self.pinned(Cause::Bulk, command.id, raw)
+                self.pinned(Cause::Bulk, asked.command.id, raw)
             }
             looked => {
                 self.act(asked, raw, looked);
@@ -58,12 +87,7 @@ impl Core {
     fn act(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) {
         self.spaces.count(looked.served());
         match looked {
-            Outcome::Hit(len) => {
-                self.tally(asked.command.id, Served::Hit);
-                if !self.slots.is_empty() && len > 0 {
-                    self.push_slot(&asked, Owed::Local(len), Served::Hit);
-                }
-            }
+            Outcome::Hit(len) => self.serve(&asked, len),
             Outcome::Wait => self.park(&asked),
             Outcome::Joined(place) => {
                 self.place = place;
@@ -109,6 +133,7 @@ impl Core {
     }
 
     /// What the client still waits for: nothing, or the place of its last request in the lane's order.
+    #[inline]
     fn unanswered(&self) -> Option<u64> {
         match self.slots.is_empty() {
             true => None,

@@ -17,11 +17,13 @@ pub struct Spaces {
 
 impl Spaces {
     /// Another read is looked up.
+    #[inline]
     pub fn begin(&mut self) {
         self.hand.clear();
     }
 
     /// One of its keys is in this namespace.
+    #[inline]
     pub fn note(&mut self, space: Option<u16>) {
         if let Some(space) = space {
             self.hand.push(space);
@@ -29,6 +31,7 @@ impl Spaces {
     }
 
     /// The read in hand is this one, which is not looked up.
+    #[inline(never)]
     pub fn note_all(&mut self, policy: &Policy, command: &Command, args: &Args<'_>) {
         self.begin();
         if policy.namespaces.is_empty() {
@@ -43,12 +46,14 @@ impl Spaces {
     }
 
     /// The read in hand is served so; None: that is not decided yet.
+    #[inline]
     pub fn count(&mut self, served: Option<Served>) {
         if let (false, Some(served)) = (self.hand.is_empty(), served) {
             self.count_hand(served);
         }
     }
 
+    #[inline(never)]
     fn count_hand(&mut self, served: Served) {
         for space in self.hand.drain(..) {
             match self.tally.iter_mut().find(|(other, how, _)| *other == space && *how == served) {

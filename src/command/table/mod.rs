@@ -72,6 +72,7 @@ const fn build() -> [Command; TOTAL] {
                 container = id;
             } else {
                 all[container].subcommand_count += 1;
+                all[container].word = 0;
             }
             command.id = id as u16;
             command.container = container as u16;
@@ -94,8 +95,22 @@ const fn finish(row: &Row, group: Group, category: Acl) -> Command {
         Some(acl) => acl,
         None => category,
     };
+    command.word = word(command.name.as_bytes());
     command.acl = own.and(Acl::implied(command.flags, own.has(Acl::SCRIPTING)));
     command
+}
+
+/// A name of up to eight letters as a number, the first lowest; of others 0.
+const fn word(name: &[u8]) -> u64 {
+    let (mut word, mut i) = (0, name.len());
+    while i > 0 {
+        i -= 1;
+        if name.len() > 8 || !name[i].is_ascii_lowercase() {
+            return 0;
+        }
+        word = word << 8 | name[i] as u64;
+    }
+    word
 }
 
 const fn is_subcommand(name: &str) -> bool {

@@ -44,6 +44,7 @@ pub(super) const fn cmd(
         shape_rule: ShapeRule::Always(Shape::Plain),
         container: 0,
         subcommand_count: 0,
+        word: 0,
     };
     Row { command, acl: None }
 }
