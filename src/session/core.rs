@@ -93,8 +93,8 @@ pub struct Core {
     pub job_tracked: Option<Box<Tracked>>,
     /// What is told behind the reply of a slot. As many as Redis has sent before it went on.
     pub(super) notices: Vec<(u64, Notice)>,
-    /// It was a read that went straight to L1, and so does another one of the same name: only other
-    /// commands change what decides that, and what is looked at once per batch.
+    /// It was a read that went straight to L1, and so does another one of the same name: what decides that
+    /// is changed by other commands only, or looked at when a batch begins.
     pub reads_on: bool,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
@@ -284,9 +284,9 @@ impl Core {
     /// Begins a batch: one reading of the clock and of the configuration.
     pub fn begin(&mut self) {
         self.now = self.shared.clock.now();
-        self.reads_on = false;
         self.about = self.shared.memory.as_ref().map(|engine| engine.now());
         self.begin_feed();
+        self.reads_on &= !self.feed.wanted && self.shared.clients.pause(self.now).is_none();
         self.read_settings();
     }
 
@@ -295,6 +295,7 @@ impl Core {
         let version = self.shared.version.load(Acquire);
         if version != self.version {
             self.version = version;
+            self.reads_on = false;
             self.settings = self.shared.settings.load_full();
             self.spaces.flush(&self.policy);
             self.policy = self.shared.policy.load_full();

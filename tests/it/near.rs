@@ -214,6 +214,55 @@ fn a_refusal_is_no_verdict_on_what_is_cached() {
     assert_eq!(number(&proxy, "l1_checked_wrong"), 0);
 }
 
+/// A client that only reads by one command goes straight to L1 each time, but not past what others have done
+/// between two of its batches, nor past what it has said itself.
+#[test]
+fn reads_of_one_name_heed_what_happens_between_them() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[]);
+    let (mut client, mut other) = (proxy.client(), proxy.client());
+    let get = |client: &mut RawClient| raw(client, &["GET", "k"]);
+    raw(&mut other, &["SET", "k", "v"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    // Somebody monitors from now on.
+    let mut monitor = proxy.client();
+    assert_eq!(raw(&mut monitor, &["MONITOR"]), r"+OK\r\n");
+    assert_eq!(get(&mut client), r"$1\r\nv\r\n");
+    let line = monitor.read_frame().unwrap().escape_ascii().to_string();
+    assert!(line.contains(r#"\"GET\" \"k\""#), "{line}");
+    drop(monitor);
+    // Another configuration.
+    let served = |field: &str| number(&proxy, field);
+    assert_eq!(raw(&mut other, &["NEARCACHE", "CONFIG", "SET", "cache.enabled", "false"]), r"+OK\r\n");
+    let before = served("l1_hits");
+    assert_eq!(get(&mut client), r"$1\r\nv\r\n");
+    assert_eq!(served("l1_hits"), before);
+    assert_eq!(raw(&mut other, &["NEARCACHE", "CONFIG", "SET", "cache.enabled", "true"]), r"+OK\r\n");
+    warm(&proxy, &mut client, &["GET", "k"]);
+    // The client itself.
+    for (line, reply) in [
+        (["NEARCACHE", "BYPASS", "ON"].as_slice(), r"+OK\r\n"),
+        (&["NEARCACHE", "BYPASS", "OFF"], r"+OK\r\n"),
+        (&["CLIENT", "REPLY", "SKIP"], ""),
+        (&["MULTI"], r"+OK\r\n"),
+    ] {
+        let before = served("l1_hits");
+        client.send(&[encode(line), encode(&["GET", "k"]), encode(&["ECHO", "end"])].concat()).unwrap();
+        let mut heard = String::new();
+        while !heard.ends_with(r"$3\r\nend\r\n") && !heard.ends_with(r"+QUEUED\r\n+QUEUED\r\n") {
+            heard.push_str(&client.read().unwrap().escape_ascii().to_string());
+        }
+        let read = match line[0] {
+            "MULTI" => r"+QUEUED\r\n+QUEUED\r\n",
+            "CLIENT" => r"$3\r\nend\r\n",
+            _ => r"$1\r\nv\r\n$3\r\nend\r\n",
+        };
+        assert_eq!(heard, format!("{reply}{read}"), "{line:?}");
+        let is_hit = line.get(2).is_some_and(|last| *last != "ON");
+        assert_eq!(served("l1_hits") - before, u64::from(is_hit), "{line:?}");
+    }
+}
+
 #[test]
 fn a_dry_run_serves_nothing_and_shows_what_it_would_have() {
     let redis = RedisServer::start(&[]);
