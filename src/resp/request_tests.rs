@@ -252,8 +252,11 @@ fn streamed(input: &[u8], step: usize) -> (usize, bool) {
     }
 }
 
+/// A request's length, arguments and form as an array.
+type Understood = (usize, Vec<Vec<u8>>, Vec<u8>);
+
 /// What the quick look makes of a request, and what the close one does.
-fn both_ways(input: &[u8]) -> [Option<(usize, Vec<Vec<u8>>, Vec<u8>)>; 2] {
+fn both_ways(input: &[u8]) -> [Option<Understood>; 2] {
     [true, false].map(|quickly| {
         let mut parser = RequestParser::new(RequestLimits::default());
         // Ranges that are left from another request.
