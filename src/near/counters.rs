@@ -55,6 +55,8 @@ macro_rules! counters {
 counters! {
     /// Flights begun.
     fetches as "l1_fetches",
+    /// Reads left plain because their key is written too often. Counted by the shards.
+    unpaid as "l1_fetches_unpaid",
     /// Entries stored.
     stores as "l1_fills",
     /// Flights whose reply was not stored, for any reason.

@@ -60,6 +60,11 @@ impl<W> Near<W> {
         if let Progress::Appended { sent_at, .. } = found.progress {
             found.progress = Progress::Replied { sent_at, reply, absence };
         }
+        if found.storable && !joiners.is_empty() {
+            // As good as hits. Of a detached flight they have been counted already.
+            let hash = found.hash;
+            part.store.ended(hash, 0, joiners.len() as u32);
+        }
         joiners
     }
 

@@ -155,17 +155,19 @@ impl<W> Flights<W> {
         slot.flight.take()
     }
 
-    /// Makes every flight of a key unstorable and unjoinable; how many there were.
-    pub fn detach(&mut self, hash: u64) -> usize {
-        let mut detached = 0;
+    /// Makes every flight of a key unstorable and unjoinable; how many there were, and how many wait for
+    /// them.
+    pub fn detach(&mut self, hash: u64) -> (usize, usize) {
+        let (mut detached, mut joined) = (0, 0);
         while let Some(slot) = self.linked(hash) {
             self.unlink(slot);
             if let Some(flight) = self.slots.get_mut(slot as usize).and_then(|slot| slot.flight.as_mut()) {
                 flight.storable = false;
                 detached += 1;
+                joined += flight.joiners.len();
             }
         }
-        detached
+        (detached, joined)
     }
 
     /// Makes one flight unstorable and unjoinable.
@@ -183,7 +185,7 @@ impl<W> Flights<W> {
             flight.is_some_and(|flight| condemned(flight.ident.key().key))
         });
         let hashes: Vec<u64> = linked.map(|slot| hash_in(&self.slots, slot)).collect();
-        hashes.into_iter().map(|hash| self.detach(hash)).sum()
+        hashes.into_iter().map(|hash| self.detach(hash).0).sum()
     }
 
     fn linked(&self, hash: u64) -> Option<u32> {
@@ -199,12 +201,9 @@ impl<W> Flights<W> {
 }
 
 impl<W> Flight<W> {
-    pub fn join(&mut self, waiter: impl FnOnce() -> W) -> bool {
-        if self.joiners.len() >= MAX_JOINERS {
-            return false;
-        }
-        self.joiners.push(waiter());
-        true
+    /// Nothing if it has too many joiners.
+    pub fn join(&mut self, waiter: impl FnOnce() -> W) -> Option<()> {
+        (self.joiners.len() < MAX_JOINERS).then(|| self.joiners.push(waiter()))
     }
 }
 

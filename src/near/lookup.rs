@@ -55,6 +55,8 @@ pub enum Looked {
 pub enum Plain {
     /// Not asked for often enough to be worth a tracked fetch.
     Cold,
+    /// Written too often for that.
+    Churned,
     /// A write of the key is unanswered: the read goes behind it.
     Pending,
     /// The same read is under way and cannot be joined.
@@ -103,6 +105,9 @@ pub struct Stale {
 enum Use {
     Serve,
     Wait,
+    /// Its time or its epoch is over.
+    Dead,
+    /// There is none.
     Nothing,
 }
 
@@ -175,18 +180,19 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
-        if self.rules.parking
-            && read.unanswered.is_some()
-            && self.peek(&part, hash, &read.key, terms) != Use::Nothing
-        {
-            return Looked::Parked;
-        }
-        match self.serve(&mut part, hash, &read.key, terms, hit) {
+        let found = match self.rules.parking && read.unanswered.is_some() {
+            true => match self.peek(&part, hash, &read.key, terms) {
+                Use::Serve | Use::Wait => return Looked::Parked,
+                found => found,
+            },
+            false => self.serve(&mut part, hash, &read.key, terms, hit),
+        };
+        let dead = match found {
             Use::Serve => return Looked::Hit,
             Use::Wait => return Looked::Guarded,
-            Use::Nothing => {}
-        }
-        let dead = self.remove_dead(&mut part, hash, &read.key, now);
+            Use::Dead => self.remove_dead(&mut part, hash, &read.key, now),
+            Use::Nothing => None,
+        };
         let looked = self.join_or_fetch(&mut part, hash, read, (terms.stamp, now), waiter);
         drop(part);
         drop(dead);
@@ -206,7 +212,8 @@ impl<W> Near<W> {
             return None;
         }
         let worth = part.store.wants(hash);
-        if !worth || part.flights.find(hash, &read.key).is_some() || part.flights.is_full() {
+        let may_fly = part.flights.find(hash, &read.key).is_none() && !part.flights.is_full();
+        if !worth || !may_fly || !part.pays(hash) {
             return None;
         }
         Some(self.begin_flight(&mut part, hash, read, stamp))
@@ -240,7 +247,7 @@ impl<W> Near<W> {
             match self.peek(part, hash, &EntryKey { key, ..template.key }, terms) {
                 Use::Serve => {}
                 Use::Wait => return MultiLooked::Guarded,
-                Use::Nothing => return MultiLooked::Miss,
+                Use::Dead | Use::Nothing => return MultiLooked::Miss,
             }
         }
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
@@ -299,7 +306,7 @@ impl<W> Near<W> {
         };
         match self.answers(key.command) {
             [Some(other), Some(_)] => match visit(&EntryKey { command: other, ..*key }) {
-                Use::Nothing => visit(key),
+                Use::Dead | Use::Nothing => visit(key),
                 found => found,
             },
             _ => visit(key),
@@ -313,8 +320,14 @@ impl<W> Near<W> {
     }
 
     fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, terms: Terms) -> Use {
-        let uses = self.kept(part, hash, key);
-        uses.map(|entry| terms.judge(entry)).find(|&u| u != Use::Nothing).unwrap_or(Use::Nothing)
+        let mut found = Use::Nothing;
+        for entry in self.kept(part, hash, key) {
+            found = terms.judge(entry);
+            if found != Use::Dead {
+                break;
+            }
+        }
+        found
     }
 
     /// On what terms entries are served to this read; None if none are. To be called under the lock.
@@ -333,8 +346,10 @@ impl<W> Near<W> {
     fn remove_dead(&self, part: &mut Part<W>, hash: u64, key: &EntryKey, now: u64) -> Option<Record> {
         let entry = part.store.peek(hash, key)?;
         let live = self.lanes.standing(entry.stamp()) == Standing::Live;
+        let hits = u32::from(entry.hits());
         if live && now >= entry.deadline() {
             self.counters.expirations.add(1);
+            part.store.earned(hash, hits);
         }
         part.store.remove_entry(hash, key)
     }
@@ -348,12 +363,12 @@ impl<W> Near<W> {
         waiter: Option<impl FnOnce() -> W>,
     ) -> Looked {
         let worth = part.store.wants(hash);
-        if let Some(joined) = self.join(part, hash, read, (stamp, now), waiter) {
-            return joined;
-        }
         // A flight of a past epoch stores nothing: it does not stand in the way of a new one.
-        if part.flights.find(hash, &read.key).is_some_and(|flight| flight.stamp == stamp) {
-            return Looked::Plain(Plain::Flying);
+        if let Some(flight) = part.flights.find(hash, &read.key).filter(|flight| flight.stamp == stamp) {
+            return match (self.joinable(flight, read, now), waiter) {
+                (Some(seq), Some(waiter)) => flight.join(waiter).map_or(FLYING, |()| Looked::Joined { seq }),
+                _ => FLYING,
+            };
         }
         if !worth {
             return Looked::Plain(Plain::Cold);
@@ -361,21 +376,10 @@ impl<W> Near<W> {
         if part.flights.is_full() {
             return Looked::Plain(Plain::Full);
         }
+        if !part.pays(hash) {
+            return Looked::Plain(Plain::Churned);
+        }
         Looked::Fetch(self.begin_flight(part, hash, read, stamp))
-    }
-
-    fn join(
-        &self,
-        part: &mut Part<W>,
-        hash: u64,
-        read: &ReadOf,
-        (stamp, now): (Stamp, u64),
-        waiter: Option<impl FnOnce() -> W>,
-    ) -> Option<Looked> {
-        let waiter = waiter?;
-        let flight = part.flights.find(hash, &read.key)?;
-        let seq = self.joinable(flight, read, now).filter(|_| flight.stamp == stamp)?;
-        flight.join(waiter).then_some(Looked::Joined { seq })
     }
 
     /// Not before it is on the lane: the client's next command could be appended ahead of it. Not
@@ -410,12 +414,23 @@ impl Terms {
     #[inline]
     fn judge(&self, entry: &Entry) -> Use {
         match entry.stamp() == self.stamp && self.now < entry.deadline() {
-            false => Use::Nothing,
+            false => Use::Dead,
             true if self.fresh => Use::Serve,
             true => Use::Wait,
         }
     }
 }
+
+impl<W> Part<W> {
+    /// Counts a miss of a key that is worth an entry: true if it is to be fetched now.
+    fn pays(&mut self, hash: u64) -> bool {
+        let pays = self.store.pays(hash);
+        self.unpaid += u64::from(!pays);
+        pays
+    }
+}
+
+const FLYING: Looked = Looked::Plain(Plain::Flying);
 
 /// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
 const MAX_MULTI: usize = 1024;

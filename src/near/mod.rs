@@ -118,6 +118,8 @@ struct Part<W> {
     pending: Pending,
     store: Shard,
     flights: Flights<W>,
+    /// `Counters::unpaid` of this shard.
+    unpaid: u64,
     /// `Lanes::changes` when the last sweep had seen every record.
     swept_at_change: u64,
 }
@@ -155,7 +157,8 @@ impl<W> Near<W> {
         let part = |_| {
             let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
-            Locked(Mutex::new(Part { pending: Pending::default(), store, flights, swept_at_change: 0 }))
+            let pending = Pending::default();
+            Locked(Mutex::new(Part { pending, store, flights, unpaid: 0, swept_at_change: 0 }))
         };
         Near {
             shards: (0..shards).map(part).collect(),
@@ -216,12 +219,14 @@ impl<W> Near<W> {
 
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
-        self.counters.read()
+        let unpaid = self.shards.iter().map(|shard| shard.lock().unpaid).sum();
+        Counters { unpaid, ..self.counters.read() }
     }
 
     /// Counts from zero again.
     pub fn reset_counters(&self) {
         self.counters.reset();
+        self.shards.iter().for_each(|shard| shard.lock().unpaid = 0);
     }
 
     fn hash(&self, key: &[u8]) -> u64 {

@@ -338,3 +338,90 @@ fn a_smaller_memory_holds_at_once_and_a_larger_one_is_used() {
     let bytes = fill(100_000);
     assert!(bytes <= 32 << 20 && bytes > 28 << 20, "{bytes}");
 }
+
+/// Reads a key that is not here; whether it was fetched.
+fn fetches(near: &Near<u32>, key: &[u8]) -> bool {
+    match near.read(&get(key), START, || 7, |_| ()) {
+        Looked::Plain(Plain::Churned) => return false,
+        Looked::Fetch(flight) => {
+            near.appended(flight, START, 1);
+            assert!(near.replied(flight, b"$1\r\nv\r\n", Absence::Present).is_empty());
+            near.ttl_replied(flight, Some(-1), START).expect("stored");
+        }
+        other => panic!("neither fetched nor left: {other:?}"),
+    }
+    true
+}
+
+fn write(near: &Near<u32>, key: &[u8]) {
+    near.write_end(near.write_begin(key));
+}
+
+#[test]
+fn a_key_that_is_written_as_often_as_read_is_fetched_seldom_until_that_ends() {
+    let near = near(1);
+    let times = 1000;
+    let fetched = (0..times).filter(|_| {
+        write(&near, b"k");
+        fetches(&near, b"k")
+    });
+    let fetched = fetched.count();
+    assert!((times / 64..times / 20).contains(&fetched), "{fetched} of {times}");
+    assert_eq!(near.counters().unpaid, (times - fetched) as u64);
+    assert!((1..=64).any(|_| fetches(&near, b"k")), "nobody writes it any more");
+    assert!(look(&near, &get(b"k"), START).is_ok());
+    near.reset_counters();
+    assert_eq!(near.counters(), Counters::default());
+}
+
+#[test]
+fn announcements_of_others_count_as_writes_do() {
+    let near = near(1);
+    let fetched = (0..1000).filter(|_| {
+        near.pushed(b"k");
+        fetches(&near, b"k")
+    });
+    assert!(fetched.count() < 50);
+}
+
+#[test]
+fn a_key_that_is_hit_often_enough_between_its_writes_is_always_fetched() {
+    let near = near(1);
+    for n in 0..1000 {
+        write(&near, b"k");
+        assert!(fetches(&near, b"k"), "{n}");
+        (0..3).for_each(|_| assert!(look(&near, &get(b"k"), START).is_ok()));
+    }
+}
+
+#[test]
+fn joiners_are_as_good_as_hits() {
+    let near = near(1);
+    for n in 0..1000 {
+        let Looked::Fetch(flight) = near.read(&get(b"k"), START, || 7, |_| ()) else { panic!("{n}") };
+        near.appended(flight, START, 1);
+        for _ in 0..3 {
+            let joined = near.read(&get(b"k"), START, || 7, |_| ());
+            assert!(matches!(joined, Looked::Joined { .. }));
+        }
+        // Half of them are overtaken by the write.
+        if n % 2 == 0 {
+            write(&near, b"k");
+        }
+        assert_eq!(near.replied(flight, b"$1\r\nv\r\n", Absence::Present).len(), 3);
+        assert_eq!(near.ttl_replied(flight, Some(-1), START).is_ok(), n % 2 == 1);
+        write(&near, b"k");
+    }
+}
+
+#[test]
+fn who_admits_always_fetches_always() {
+    let config = Config { admission: Admission::Always, get: GET, ..Config::default() };
+    let near = Near::new(config);
+    near.open(LANE, true);
+    near.confirmed(LANE, START);
+    for n in 0..1000 {
+        write(&near, b"k");
+        assert!(fetches(&near, b"k"), "{n}");
+    }
+}

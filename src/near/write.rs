@@ -1,22 +1,48 @@
 //! What removes entries: pushes, writes of our own, and the operator.
 
-use super::Near;
-use crate::store::glob_match;
+use super::{Near, Part};
+use crate::store::{Record, glob_match};
 
 /// A key with an unanswered write, to be given back when the reply is applied. Small and `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct WriteRef(pub(super) u64);
+
+/// What a change of a key has ended. To be dropped when the shard's lock has been released.
+struct Gone {
+    detached: usize,
+    record: Option<Record>,
+}
+
+impl Gone {
+    fn entries(&self) -> usize {
+        self.record.as_ref().map_or(0, Record::len)
+    }
+}
+
+impl<W> Part<W> {
+    /// Ends what is known of a key, and notes whether it was worth its fetches.
+    fn change(&mut self, hash: u64, detaches: bool, removes: bool) -> Gone {
+        let (detached, joined) = if detaches { self.flights.detach(hash) } else { (0, 0) };
+        let record = if removes { self.store.remove(hash) } else { None };
+        let gone = Gone { detached, record };
+        let fetches = gone.entries() + detached;
+        if fetches > 0 {
+            let hits = gone.record.iter().flat_map(Record::entries).map(|entry| u32::from(entry.hits()));
+            self.store.ended(hash, fetches as u32, hits.sum::<u32>() + joined as u32);
+        }
+        gone
+    }
+}
 
 impl<W> Near<W> {
     /// The upstream says that `key` changed, in some database.
     pub fn pushed(&self, key: &[u8]) {
         let hash = self.hash(key);
         let mut part = self.part(hash);
-        let detached = if self.rules.push_detaches { part.flights.detach(hash) } else { 0 };
-        let record = if self.rules.push_removes { part.store.remove(hash) } else { None };
+        let gone = part.change(hash, self.rules.push_detaches, self.rules.push_removes);
         drop(part);
-        self.counters.fills_detached.add(detached);
-        self.counters.invalidations.add(record.map_or(0, |record| record.len()));
+        self.counters.fills_detached.add(gone.detached);
+        self.counters.invalidations.add(gone.entries());
     }
 
     /// A write of `key` is about to be appended to a lane, or sent elsewhere. From now on its entries
@@ -38,23 +64,21 @@ impl<W> Near<W> {
         let WriteRef(hash) = write;
         let mut part = self.part(hash);
         part.pending.add(hash);
-        let detached = if self.rules.write_detaches { part.flights.detach(hash) } else { 0 };
-        let record = if self.rules.write_removes { part.store.remove(hash) } else { None };
+        let gone = part.change(hash, self.rules.write_detaches, self.rules.write_removes);
         drop(part);
-        self.counters.fills_detached.add(detached);
-        self.counters.write_removals.add(record.map_or(0, |record| record.len()));
+        self.counters.fills_detached.add(gone.detached);
+        self.counters.write_removals.add(gone.entries());
     }
 
     /// The write's reply has been applied, or will never come; call before it is released.
     pub fn write_end(&self, write: WriteRef) {
         let WriteRef(hash) = write;
         let mut part = self.part(hash);
-        let detached = if self.rules.write_ends { part.flights.detach(hash) } else { 0 };
-        let record = if self.rules.write_ends { part.store.remove(hash) } else { None };
+        let gone = part.change(hash, self.rules.write_ends, self.rules.write_ends);
         part.pending.sub(hash);
         drop(part);
-        self.counters.fills_detached.add(detached);
-        self.counters.write_removals.add(record.map_or(0, |record| record.len()));
+        self.counters.fills_detached.add(gone.detached);
+        self.counters.write_removals.add(gone.entries());
     }
 
     /// Removes all entries of the keys that match a glob; how many entries there were.

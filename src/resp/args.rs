@@ -88,6 +88,16 @@ impl<'a> Args<'a> {
         Some((u64::from_le_bytes(*eight) | 0x2020_2020_2020_2020) & u64::MAX.checked_shr(behind)?)
     }
 
+    /// A copy that owns its bytes.
+    pub fn to_owned(&self) -> ArgVec {
+        let mut own = ArgVec {
+            buf: Vec::with_capacity(self.iter().map(<[u8]>::len).sum()),
+            ranges: Vec::with_capacity(self.len()),
+        };
+        self.iter().for_each(|arg| own.push(arg));
+        own
+    }
+
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let buf = self.buf;

@@ -148,7 +148,7 @@ impl Core {
     fn park(&mut self, asked: &Asked<'_>) {
         let parked = Parked {
             command: asked.command,
-            args: asked.args.iter().collect(),
+            args: asked.args.to_owned(),
             db: asked.db,
             tracked: asked.tracked,
         };

@@ -4,11 +4,13 @@
 //! whatever the database, identity, command and arguments. So one invalidation is one removal. What
 //! is removed is handed back, to be dropped outside the caller's lock.
 
+mod churn;
 mod entry;
 mod ghost;
 pub mod glob;
 mod record;
 mod records;
+mod returns;
 mod shard;
 mod size;
 mod sketch;
