@@ -135,6 +135,20 @@ impl<W> Near<W> {
         self.look(read, now, Some(waiter), hit)
     }
 
+    /// The usual case of `read`, at less cost: a read that is asked now, by a client that waits for nothing,
+    /// and whose reply is kept and may be served. `take` copies it out, or says that it does not. False:
+    /// nothing was done, and `read` finds out what there is.
+    #[inline]
+    pub fn hit(&self, lane: LaneId, key: &EntryKey, now: u64, mut take: impl FnMut(&[u8]) -> bool) -> bool {
+        let hash = self.hash(key.key);
+        let mut part = self.part(hash);
+        let Some(terms) = self.terms(lane, now, self.recent(now)) else { return false };
+        if self.rules.pending && part.pending.contains(hash) {
+            return false;
+        }
+        part.store.visit(hash, key, |entry, reply| terms.judge(entry) == Use::Serve && take(reply))
+    }
+
     /// What `read` would have done, for a read that goes to the upstream whatever is found: `hit` is told
     /// the reply's length, nobody is joined, and `Fetch` is to be done as by `read`.
     pub fn observe(&self, read: &ReadOf, now: u64, mut hit: impl FnMut(usize)) -> Looked {
@@ -175,8 +189,9 @@ impl<W> Near<W> {
         }
         let hash = self.hash(read.key.key);
         let mut part = self.part(hash);
-        // The lane is read under the lock: a bump that is over is seen.
-        let Some(terms) = self.terms(read, now) else { return Looked::Plain(Plain::Closed) };
+        let Some(terms) = self.terms(read.lane, now, self.since(read, now)) else {
+            return Looked::Plain(Plain::Closed);
+        };
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
@@ -238,7 +253,9 @@ impl<W> Near<W> {
         // All locks at once, in the order of their indices: every other path holds one at a time.
         let mut parts: Vec<(usize, MutexGuard<Part<W>>)> =
             order.into_iter().map(|index| (index, self.shards[index].lock())).collect();
-        let Some(terms) = self.terms(template, now) else { return MultiLooked::Miss };
+        let Some(terms) = self.terms(template.lane, now, self.since(template, now)) else {
+            return MultiLooked::Miss;
+        };
         for (key, &hash) in keys.iter().zip(&hashes) {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             if self.rules.pending && part.pending.contains(hash) {
@@ -330,16 +347,26 @@ impl<W> Near<W> {
         found
     }
 
-    /// On what terms entries are served to this read; None if none are. To be called under the lock.
-    fn terms(&self, read: &ReadOf, now: u64) -> Option<Terms> {
-        let (stamp, phase) = self.lanes.stamp(read.lane);
+    /// When the stream must have been confirmed for a hit now.
+    fn recent(&self, now: u64) -> u64 {
+        now.saturating_sub(self.tuned.max_staleness())
+    }
+
+    /// The same for this read.
+    fn since(&self, read: &ReadOf, now: u64) -> u64 {
+        if read.fenced { read.asked } else { read.asked.min(self.recent(now)) }
+    }
+
+    /// On what terms entries of the lane are served; None if none are. To be called under the lock: a bump
+    /// that is over is seen.
+    #[inline]
+    fn terms(&self, lane: LaneId, now: u64, confirmed: u64) -> Option<Terms> {
+        let (stamp, phase) = self.lanes.stamp(lane);
         if !self.may_cache(phase) {
             return None;
         }
-        let recent = now.saturating_sub(self.tuned.max_staleness());
-        let confirmed = if read.fenced { read.asked } else { read.asked.min(recent) };
         let guarded = self.rules.staleness && phase == Phase::Tracking;
-        let fresh = !guarded || self.lanes.confirmed_at(read.lane) >= confirmed;
+        let fresh = !guarded || self.lanes.confirmed_at(lane) >= confirmed;
         Some(Terms { stamp, now, fresh })
     }
 

@@ -93,9 +93,9 @@ pub struct Core {
     pub job_tracked: Option<Box<Tracked>>,
     /// What is told behind the reply of a slot. As many as Redis has sent before it went on.
     pub(super) notices: Vec<(u64, Notice)>,
-    /// It was a read that went straight to L1, and so does another one of the same name: what decides that
-    /// is changed by other commands only, or looked at when a batch begins.
-    pub reads_on: bool,
+    /// What another request of the same name does: what decides that is changed by other commands only, or
+    /// looked at when a batch begins.
+    pub again: Again,
     /// NEARCACHE BYPASS ON: L1 is not asked.
     pub bypass: bool,
     /// NEARCACHE CONSISTENCY fenced: a hit is as fresh as the upstream's own answer.
@@ -134,6 +134,17 @@ pub struct Core {
     pub now: Nanos,
     /// About when it is, in unix milliseconds, for the memory engine: as of the same moment.
     pub about: Option<i64>,
+}
+
+/// What the command executed last means for another request of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It has to be looked at.
+    Anything,
+    /// It goes straight to `read`.
+    Read,
+    /// The same, and where L1 has the reply nothing else is to be done.
+    Hit,
 }
 
 /// CLIENT REPLY.
@@ -184,7 +195,7 @@ impl Core {
             tracking: None,
             job_tracked: None,
             notices: Vec::new(),
-            reads_on: false,
+            again: Again::Anything,
             bypass: false,
             fenced: false,
             lane_full: false,
@@ -286,7 +297,9 @@ impl Core {
         self.now = self.shared.clock.now();
         self.about = self.shared.memory.as_ref().map(|engine| engine.now());
         self.begin_feed();
-        self.reads_on &= !self.feed.wanted && self.shared.clients.pause(self.now).is_none();
+        if self.feed.wanted || self.shared.clients.pause(self.now).is_some() {
+            self.again = Again::Anything;
+        }
         self.read_settings();
     }
 
@@ -295,7 +308,7 @@ impl Core {
         let version = self.shared.version.load(Acquire);
         if version != self.version {
             self.version = version;
-            self.reads_on = false;
+            self.again = Again::Anything;
             self.settings = self.shared.settings.load_full();
             self.spaces.flush(&self.policy);
             self.policy = self.shared.policy.load_full();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 
-use super::core::{Core, Mute};
+use super::core::{Again, Core, Mute};
 use super::sending::Request;
 use super::shared::Upstream;
 use super::slots::Owed;
@@ -68,7 +68,12 @@ impl Core {
         // Most requests name the same command as the one before.
         let same = self.last.filter(|last| last.is_named(&args));
         match same {
-            Some(read) if self.reads_on && read.arity_ok(args.len()) => self.read_on(read, args, raw),
+            Some(read) if self.again != Again::Anything && read.arity_ok(args.len()) => {
+                if self.again == Again::Hit && self.hit(read, &args) {
+                    return Flow::Next;
+                }
+                self.read(read, args, raw)
+            }
             _ => self.execute_any(same, args, raw),
         }
     }
@@ -76,7 +81,7 @@ impl Core {
     /// The same for a request of any kind. `same`: its command, if that is the last one's.
     #[inline(never)]
     fn execute_any(&mut self, same: Option<&'static Command>, args: Args<'_>, raw: &[u8]) -> Flow {
-        self.reads_on = false;
+        self.again = Again::Anything;
         self.key = 0;
         let mute = self.mute;
         match self.mute {
@@ -147,7 +152,9 @@ impl Core {
             return self.route_and_show(command, args, raw);
         }
         let unusual = self.mute != Mute::No || self.tracking.is_some();
-        self.reads_on = command.class == Class::Cached && self.upstream().is_some() && !unusual;
+        if command.class == Class::Cached && self.upstream().is_some() && !unusual {
+            self.again = if self.hits_need_no_more(command) { Again::Hit } else { Again::Read };
+        }
         self.route(command, args, raw)
     }
 

@@ -36,12 +36,6 @@ impl Core {
     /// A read whose reply depends on its keys alone.
     #[inline(never)]
     pub(super) fn read(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
-        self.read_on(command, args, raw)
-    }
-
-    /// The same for one that `execute` sends straight here, as part of it.
-    #[inline(always)]
-    pub(super) fn read_on(&mut self, command: &'static Command, args: Args<'_>, raw: &[u8]) -> Flow {
         let seq = self.slots.next_seq();
         let (muted, tracked) = (self.muted(), self.tracking.as_ref().is_some_and(|mode| mode.takes()));
         let asked = Asked { command, args, db: self.db, at: self.now, seq, muted, tracked };
