@@ -195,20 +195,47 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return Looked::Plain(Plain::Pending);
         }
-        let found = match self.rules.parking && read.unanswered.is_some() {
-            true => match self.peek(&part, hash, &read.key, terms) {
-                Use::Serve | Use::Wait => return Looked::Parked,
-                found => found,
-            },
-            false => self.serve(&mut part, hash, &read.key, terms, hit),
-        };
+        if self.rules.parking && read.unanswered.is_some() {
+            return self.look_behind(part, hash, read, terms, waiter);
+        }
+        match self.serve(&mut part, hash, &read.key, terms, hit) {
+            Use::Serve => Looked::Hit,
+            found => self.go_without(part, hash, read, terms, (found, waiter)),
+        }
+    }
+
+    /// Looks up a read of a client that waits for the upstream: it is served later, if at all.
+    #[inline(never)]
+    fn look_behind(
+        &self,
+        part: MutexGuard<Part<W>>,
+        hash: u64,
+        read: &ReadOf,
+        terms: Terms,
+        waiter: Option<impl FnOnce() -> W>,
+    ) -> Looked {
+        match self.peek(&part, hash, &read.key, terms) {
+            Use::Serve | Use::Wait => Looked::Parked,
+            found => self.go_without(part, hash, read, terms, (found, waiter)),
+        }
+    }
+
+    /// What becomes of a read that has not been served. Apart, so that a hit does without its registers.
+    #[inline(never)]
+    fn go_without(
+        &self,
+        mut part: MutexGuard<Part<W>>,
+        hash: u64,
+        read: &ReadOf,
+        terms: Terms,
+        (found, waiter): (Use, Option<impl FnOnce() -> W>),
+    ) -> Looked {
         let dead = match found {
-            Use::Serve => return Looked::Hit,
             Use::Wait => return Looked::Guarded,
-            Use::Dead => self.remove_dead(&mut part, hash, &read.key, now),
-            Use::Nothing => None,
+            Use::Dead => self.remove_dead(&mut part, hash, &read.key, terms.now),
+            Use::Serve | Use::Nothing => None,
         };
-        let looked = self.join_or_fetch(&mut part, hash, read, (terms.stamp, now), waiter);
+        let looked = self.join_or_fetch(&mut part, hash, read, (terms.stamp, terms.now), waiter);
         drop(part);
         drop(dead);
         looked

@@ -44,6 +44,7 @@ use counters::Count;
 use flight::{Flights, Pending};
 use lanes::Lanes;
 use parking_lot::{Mutex, MutexGuard};
+use std::hash::{BuildHasher, Hasher};
 use tuning::Tuned;
 
 /// The command number under which a key's place in an MGET is cached. A nil there may mean a key of
@@ -230,7 +231,7 @@ impl<W> Near<W> {
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
+        hash_of(&self.hasher, key)
     }
 
     fn index_of(&self, hash: u64) -> usize {
@@ -257,6 +258,13 @@ impl<W> Near<W> {
             _ => key,
         }
     }
+}
+
+/// A key's hash. Of the bytes only: `hash_one` of a slice hashes its length too, which `write` mixes in anyway.
+fn hash_of(hasher: &RandomState, key: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(key);
+    hasher.finish()
 }
 
 #[cfg(test)]

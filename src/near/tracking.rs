@@ -8,7 +8,7 @@
 //! outlives TRACKING OFF and the client itself: ids are never used twice, and stale ones are dropped
 //! when their key changes. Over the bound, a random key is told as if it had changed.
 
-use super::WriteRef;
+use super::{WriteRef, hash_of};
 use ahash::RandomState;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
@@ -170,7 +170,7 @@ impl Tracking {
     /// clients must be told.
     #[must_use = "the clients of the key that made room must be told"]
     pub fn register(&self, client: ClientId, key: &[u8]) -> Option<Told> {
-        let hash = self.hasher.hash_one(key);
+        let hash = hash_of(&self.hasher, key);
         let mut table = self.table.lock();
         if let Some(at) = table.find(hash, key) {
             let registered = &mut table.keys[at];
@@ -207,7 +207,7 @@ impl Tracking {
         if !self.is_active() {
             return Vec::new();
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = hash_of(&self.hasher, key);
         let mut table = self.table.lock();
         // A registration that is used up counts even if its client is not told (NOLOOP), as in Redis.
         let found = table.find(hash, key).map(|at| table.take(at).clients);

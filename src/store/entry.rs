@@ -72,6 +72,10 @@ const HAS_DB: u8 = 1;
 const HAS_IDENTITY: u8 = 2;
 const HAS_EXPIRY: u8 = 4;
 const HAS_REST: u8 = 8;
+/// Of the first eight bytes as a number: the command, and all flags but `HAS_EXPIRY`.
+const WHAT: u64 = 0xFFFF_00FF & !(HAS_EXPIRY as u64);
+/// Bytes of an expiry.
+const EXPIRY: usize = 5;
 const NS_PER_MS: u64 = 1_000_000;
 
 impl Entry {
@@ -219,15 +223,26 @@ impl Entry {
     /// The reply, if it is the one to `key`.
     #[inline]
     fn reply_to(&self, key: &EntryKey) -> Option<&[u8]> {
-        if let [0, _, c0, c1, _, _, _, _, key_len @ 0..0x80, packed @ ..] = &*self.data {
-            // Nothing but the key, and that short: the usual case.
-            let (own, reply) = packed.split_at_checked(usize::from(*key_len))?;
-            let same = u16::from_le_bytes([*c0, *c1]) == key.command
-                && (key.db, key.identity) == (0, 0)
-                && key.rest.is_empty()
-                && own == key.key;
-            return same.then_some(reply);
-        }
+        self.plain_reply_to(key).or_else(|| self.any_reply_to(key))
+    }
+
+    /// The usual case: nothing but a short key, maybe with an expiry. None says nothing.
+    #[inline]
+    fn plain_reply_to(&self, key: &EntryKey) -> Option<&[u8]> {
+        let front = self.data.first_chunk::<{ FIXED + 1 }>()?;
+        let head = u64::from_le_bytes(*front.first_chunk()?);
+        let key_len = usize::from(front[FIXED]);
+        let start = FIXED + 1 + if head & u64::from(HAS_EXPIRY) != 0 { EXPIRY } else { 0 };
+        let (own, reply) = self.data.get(start..)?.split_at_checked(key.key.len())?;
+        let same = head & WHAT == u64::from(key.command) << 16
+            && (key.key.len() == key_len && key_len < 0x80)
+            && (key.db | u32::from(key.identity) == 0 && key.rest.is_empty())
+            && equal(own, key.key);
+        same.then_some(reply)
+    }
+
+    #[inline(never)]
+    fn any_reply_to(&self, key: &EntryKey) -> Option<&[u8]> {
         let head = self.head();
         let same = self.command() == key.command
             && (head.db, head.identity) == (key.db, key.identity)
@@ -307,6 +322,20 @@ impl<'a> Iterator for RestIter<'a> {
     }
 }
 
+/// Whether two slices of one length are equal. Keys of 8 to 32 bytes are compared here, as two numbers that
+/// may overlap: a call costs more.
+#[inline]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(of: &[u8]) -> Option<([u8; N], [u8; N])> {
+        Some((*of.first_chunk()?, *of.last_chunk()?))
+    }
+    match a.len() {
+        8..=16 => ends::<8>(a) == ends(b),
+        17..=32 => ends::<16>(a) == ends(b),
+        _ => a == b,
+    }
+}
+
 fn rest_equals(packed: &[u8], rest: Args) -> bool {
     if packed.is_empty() && rest.is_empty() {
         return true;
@@ -365,6 +394,29 @@ mod tests {
                     assert!(!entry.answers(&EntryKey { command: 1, ..key }));
                     assert!(!entry.answers(&EntryKey { key: b"k", ..key }));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_every_length_are_compared_whole() {
+        let none = ArgVec::default();
+        for len in 0..140 {
+            let own: Vec<u8> = (0..len as u8).collect();
+            fn asked<'a>(key: &'a [u8], none: &'a ArgVec) -> EntryKey<'a> {
+                EntryKey { identity: 0, db: 0, command: 1, key, rest: none.args() }
+            }
+            for expiry in [Expiry::Never, Expiry::At(7 * NS_PER_MS)] {
+                let entry = Entry::new(&asked(&own, &none), &meta(expiry), b"+OK\r\n");
+                assert_eq!(entry.reply_to(&asked(&own, &none)), Some(&b"+OK\r\n"[..]));
+                let longer = [&own[..], b"+"].concat();
+                for at in 0..len {
+                    let mut other = own.clone();
+                    other[at] ^= 1;
+                    assert!(!entry.answers(&asked(&other, &none)), "length {len}, byte {at}");
+                }
+                assert!(!entry.answers(&asked(&longer, &none)), "longer than {len}");
+                assert!(len == 0 || !entry.answers(&asked(&own[1..], &none)), "shorter than {len}");
             }
         }
     }
