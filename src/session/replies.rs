@@ -84,7 +84,9 @@ impl Core {
         let seq = self.slots.first_seq();
         let Some(slot) = self.slots.pop() else { return };
         self.finish(slot, reply, whole);
-        self.tell_behind(seq);
+        if !self.notices.is_empty() {
+            self.tell_behind(seq);
+        }
         self.drain();
     }
 
@@ -136,6 +138,7 @@ impl Core {
         self.count(slot, self.out.tail.len() > start);
     }
 
+    #[inline]
     pub(super) fn count(&mut self, slot: &Slot, failed: bool) {
         let elapsed = Duration::from_nanos(self.now.saturating_sub(slot.started));
         self.recorder.command(slot.command, slot.served, elapsed);
@@ -145,7 +148,7 @@ impl Core {
     }
 
     /// Writes one reply in the client's protocol.
-    #[inline]
+    #[inline(always)]
     fn finish(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
         self.account(&slot, reply);
         match slot.owed {
@@ -155,6 +158,7 @@ impl Core {
     }
 
     /// Counts a reply, and learns from it.
+    #[inline]
     fn account(&mut self, slot: &Slot, reply: &[u8]) {
         let failed = reply.first() == Some(&b'-');
         self.learn_size(reply.len());
@@ -193,6 +197,7 @@ impl Core {
     }
 
     /// Writes an upstream reply: as it is for RESP3, rendered for RESP2.
+    #[inline]
     pub fn write(&mut self, muted: bool, reply: &[u8], whole: Option<Bytes>, shape: Shape) {
         if muted {
             return;

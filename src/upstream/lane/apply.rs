@@ -1,5 +1,6 @@
 //! The lane's stream, applied in order: replies go to whom they belong, pushes to L1.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -149,33 +150,44 @@ impl<E: Events> Connection<'_, E> {
         if self.pending.is_empty() {
             self.lane.queue.lock().take_pending(&mut self.pending);
         }
-        let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
         // A push that comes from now on is not caused by what was answered before.
         self.own = None;
-        if front.is_plain() && end - *start <= LARGE_REPLY {
+        let plain = self.pending.front().is_some_and(Pending::is_plain);
+        if plain && end - *start <= LARGE_REPLY {
+            let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
             let start = std::mem::replace(start, end);
             return Ok(Some(self.plain_reply(front, start, end)));
         }
+        // The list is taken out for the time being: that moves less than its first element would.
+        let mut pending = std::mem::take(&mut self.pending);
+        let replied = self.reply_to_first(&mut pending, start, end);
+        self.pending = pending;
+        replied
+    }
+
+    /// The same for a request that is not plain, or has a large reply. If there is an error it is still owed
+    /// an answer, which `give_up` sees to.
+    fn reply_to_first(
+        &mut self,
+        pending: &mut VecDeque<Pending>,
+        start: &mut usize,
+        end: usize,
+    ) -> Result<Option<Nanos>, LaneError> {
+        let Some(front) = pending.front() else { return Err(LaneError::Unexpected) };
         let seen = self.seen;
-        match self.reply_of(&front, *start, end) {
-            Ok(next) => *start = next,
-            Err(error) => {
-                // It is still owed an answer, which `give_up` sees to.
-                self.pending.push_front(front);
-                return Err(error);
-            }
-        }
+        *start = self.reply_of(front, *start, end)?;
         if seen < front.swallow + front.trailers {
             self.seen += 1;
-            self.pending.push_front(front);
             return Ok(None);
         }
         self.seen = 0;
         self.answered += front.wire_len();
         if let Some(held) = self.held.take() {
-            self.hand_over(&front, held);
+            self.hand_over(front, held);
         }
-        Ok(Some(front.at))
+        let at = front.at;
+        pending.pop_front();
+        Ok(Some(at))
     }
 
     /// The small reply of a plain request, as most are; when that was asked for.
