@@ -9,14 +9,12 @@
 use super::core::Core;
 use super::dispatch::Flow;
 use super::lookup::{Asked, Outcome};
-use super::sending::Request;
 use super::slots::{Owed, Parked, Slot};
-use super::tracking::keys_of;
 use crate::command::{Cache, Command};
 use crate::near::Phase;
 use crate::resp::Args;
 use crate::stats::Served;
-use crate::upstream::{Cause, Effect, Loss, Retry, Tracked};
+use crate::upstream::{Cause, Effect, Loss};
 
 /// The PING whose answer hits wait for when the lane has been silent for too long.
 #[derive(Default)]
@@ -92,8 +90,9 @@ impl Core {
                 if self.parked > 0 && self.shared.rules.parked_first {
                     self.send_parked(asked.seq);
                 }
-                self.push_slot(&asked, Owed::Local(0), served);
-                self.send_read(&asked, raw, effect, served);
+                let owed = Owed::Lane(asked.command.shape(&asked.args));
+                self.push_slot(&asked, owed, served);
+                self.send_read(&asked, raw, effect);
             }
         }
     }
@@ -102,28 +101,6 @@ impl Core {
         let key = self.large_hash(asked);
         let (command, started, muted) = (asked.command.id, asked.at, asked.muted);
         self.slots.push(Slot { owed, command, served, started, key, muted });
-    }
-
-    /// Sends a read whose slot is there.
-    fn send_read(&mut self, asked: &Asked<'_>, raw: &[u8], effect: Effect, served: Served) {
-        let owed = Owed::Lane(asked.command.shape(&asked.args));
-        let fetched: Vec<(u32, u32)>;
-        let mut request = Request::new(asked.command.id, raw, owed, served, Retry::Once);
-        request.effect = effect;
-        if asked.tracked {
-            let keys = keys_of(asked.command, &asked.args);
-            request.tracked = Some(Box::new(Tracked::reading(self.client.id, keys.args())));
-        }
-        // The keys whose times to live are asked for: those that are fetched, in their order.
-        match &request.effect {
-            Effect::Fetch(..) => request.fetched = Some(asked.args.only(1)),
-            Effect::FetchEach(flights) => {
-                fetched = flights.iter().map(|(place, _)| asked.args.range(*place as usize + 1)).collect();
-                request.fetched = Some(asked.args.with(&fetched));
-            }
-            _ => {}
-        }
-        self.enqueue(request, asked.seq, asked.db);
     }
 
     /// What the client still waits for: nothing, or the place of its last request in the lane's order.
@@ -177,8 +154,8 @@ impl Core {
 
     fn send_again(&mut self, parked: &Parked, seq: u64, effect: Effect, served: Served) {
         let asked = self.asked_again(parked, seq);
-        let raw = parked.args.args().encode();
-        self.send_read(&asked, &raw, effect, served);
+        self.owe(seq, Owed::Lane(asked.command.shape(&asked.args)), served);
+        self.send_read(&asked, &parked.args.args().encode(), effect);
     }
 
     fn asked_again<'a>(&mut self, parked: &'a Parked, seq: u64) -> Asked<'a> {

@@ -75,7 +75,7 @@ impl Core {
     fn early(&mut self, seq: u64, bytes: Bytes) {
         if let Some(slot) = self.slots.get_mut(seq) {
             let owed = std::mem::replace(&mut slot.owed, Owed::Local(0));
-            slot.owed = Owed::Arrived(Box::new(owed), bytes);
+            slot.owed = Owed::Arrived(Box::new((owed, bytes)));
         }
     }
 
@@ -84,19 +84,29 @@ impl Core {
         let seq = self.slots.first_seq();
         let Some(slot) = self.slots.pop() else { return };
         self.finish(slot, reply, whole);
-        self.tell_behind(seq);
+        if !self.notices.is_empty() {
+            self.tell_behind(seq);
+        }
         self.drain();
     }
 
     /// Everything at the front that needs no waiting.
+    #[inline]
     fn drain(&mut self) {
+        if self.slots.front().is_some_and(|front| front.owed.is_at_hand()) {
+            self.drain_on();
+        }
+    }
+
+    #[inline(never)]
+    fn drain_on(&mut self) {
         while let Some(front) = self.slots.front() {
             match front.owed {
-                Owed::Local(_) | Owed::Arrived(..) | Owed::Lost(_) => {}
                 Owed::Parked(_) => match self.look_again() {
                     true => continue,
                     false => return,
                 },
+                _ if front.owed.is_at_hand() => {}
                 _ => return,
             }
             let seq = self.slots.first_seq();
@@ -107,8 +117,9 @@ impl Core {
                     self.out.tail.extend_from_slice(&self.local[..len]);
                     self.local.advance(len);
                 }
-                Owed::Arrived(owed, bytes) => {
-                    slot.owed = *owed;
+                Owed::Arrived(arrived) => {
+                    let (owed, bytes) = *arrived;
+                    slot.owed = owed;
                     self.finish(slot, &bytes.clone(), Some(bytes));
                 }
                 Owed::Lost(loss) => self.finish_lost(&slot, loss),
@@ -127,6 +138,7 @@ impl Core {
         self.count(slot, self.out.tail.len() > start);
     }
 
+    #[inline]
     pub(super) fn count(&mut self, slot: &Slot, failed: bool) {
         let elapsed = Duration::from_nanos(self.now.saturating_sub(slot.started));
         self.recorder.command(slot.command, slot.served, elapsed);
@@ -136,7 +148,18 @@ impl Core {
     }
 
     /// Writes one reply in the client's protocol.
+    #[inline(always)]
     fn finish(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
+        self.account(&slot, reply);
+        match slot.owed {
+            Owed::Lane(shape) => self.write(slot.muted, reply, whole, shape),
+            _ => self.finish_unusual(slot, reply, whole),
+        }
+    }
+
+    /// Counts a reply, and learns from it.
+    #[inline]
+    fn account(&mut self, slot: &Slot, reply: &[u8]) {
         let failed = reply.first() == Some(&b'-');
         self.learn_size(reply.len());
         if slot.key != 0
@@ -148,7 +171,13 @@ impl Core {
         if failed {
             self.recorder.error_reply(reply);
         }
-        self.count(&slot, failed);
+        self.count(slot, failed);
+    }
+
+    /// The same for a reply that means something to the session, or is changed.
+    #[inline(never)]
+    fn finish_unusual(&mut self, slot: Slot, reply: &[u8], whole: Option<Bytes>) {
+        let failed = reply.first() == Some(&b'-');
         match slot.owed {
             Owed::Select(db) => {
                 if !failed {
@@ -168,6 +197,7 @@ impl Core {
     }
 
     /// Writes an upstream reply: as it is for RESP3, rendered for RESP2.
+    #[inline]
     pub fn write(&mut self, muted: bool, reply: &[u8], whole: Option<Bytes>, shape: Shape) {
         if muted {
             return;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::core::Core;
+use super::lookup::Asked;
 use super::slots::{Owed, Slot};
+use super::tracking::keys_of;
 use crate::command::{Command, KeysFound, Reach};
 use crate::near::Phase;
 use crate::resp::Args;
@@ -29,10 +31,6 @@ pub struct Request<'a> {
     pub swallow: u32,
     /// What it changes.
     pub change: Change,
-    /// What else it means for L1: a fetch, if `fetched` names its keys.
-    pub effect: Effect,
-    /// The keys of a tracked fetch.
-    pub fetched: Option<Args<'a>>,
     /// What it means to a client that tracks.
     pub tracked: Option<Box<Tracked>>,
 }
@@ -40,18 +38,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// One without any effect.
     pub fn new(command: u16, raw: &'a [u8], owed: Owed, served: Served, retry: Retry) -> Self {
-        Request {
-            command,
-            raw,
-            owed,
-            served,
-            retry,
-            swallow: 0,
-            change: Change::default(),
-            effect: Effect::None,
-            fetched: None,
-            tracked: None,
-        }
+        Request { command, raw, owed, served, retry, swallow: 0, change: Change::default(), tracked: None }
     }
 }
 
@@ -89,47 +76,68 @@ impl Core {
         if self.parked > 0 && self.shared.rules.parked_first {
             self.send_parked(self.slots.next_seq());
         }
-        let Request { command, served, .. } = request;
-        let muted = self.muted();
-        let slot = Slot { owed: Owed::Local(0), command, served, started: self.now, key: self.key, muted };
-        let seq = self.slots.push(slot);
-        self.enqueue(request, seq, self.db);
-    }
-
-    /// Puts a request into the batch whose reply goes to a slot that is there.
-    pub(super) fn enqueue(&mut self, request: Request<'_>, seq: u64, db: u32) {
+        let Request { command, raw, owed, served, retry, swallow, change, tracked } = request;
         let inbox = Arc::clone(&self.client.inbox);
-        let (to, moves_db) = match &request.owed {
+        let (to, moves_db) = match &owed {
             Owed::Select(db) => (To::SelectedBy(inbox, *db), true),
             Owed::Exec(block) => (To::Session(inbox), block.changes_session()),
             _ => (To::Session(inbox), false),
         };
-        let Some(slot) = self.slots.get_mut(seq) else { return };
-        (slot.owed, slot.served) = (request.owed, request.served);
-        let unknown = request.change.unknown;
-        let effect = match (request.effect, &self.shared.upstream) {
-            (Effect::None, Some(upstream)) if !request.change.is_nothing() => {
+        let (started, key, muted) = (self.now, self.key, self.muted());
+        let seq = self.slots.push(Slot { owed, command, served, started, key, muted });
+        let unknown = change.unknown;
+        let effect = match &self.shared.upstream {
+            Some(upstream) if !change.is_nothing() => {
                 let lane = upstream.router.home();
-                request.change.begin(lane.l1(), lane.id())
+                change.begin(lane.l1(), lane.id())
             }
-            (effect, _) => effect,
+            _ => Effect::None,
         };
         // Who asks after our reply must find those told who have the old value.
         let withheld = (unknown && self.shared.rules.withhold) || self.concerns_others(&effect);
-        let pending = Pending {
-            swallow: request.swallow,
-            db,
-            retry: request.retry,
-            moves_db,
-            effect,
-            tracked: request.tracked,
-            ..Pending::new(to, seq, self.now)
-        };
-        match request.fetched {
-            Some(keys) => self.batch.fetch(request.raw, keys.iter(), self.tracked(), pending),
-            None if withheld => self.batch.withheld(request.raw, pending),
-            None => self.batch.push(request.raw, pending),
+        let db = self.db;
+        let pending =
+            Pending { swallow, db, retry, moves_db, effect, tracked, ..Pending::new(to, seq, self.now) };
+        match withheld {
+            true => self.batch.withheld(raw, pending),
+            false => self.batch.push(raw, pending),
         }
+        self.append_full();
+    }
+
+    /// Puts a read into the batch whose slot is there.
+    pub(super) fn send_read(&mut self, asked: &Asked<'_>, raw: &[u8], effect: Effect) {
+        let to = To::Session(Arc::clone(&self.client.inbox));
+        let mut pending = Pending::new(to, asked.seq, self.now);
+        (pending.db, pending.retry) = (asked.db, Retry::Once);
+        if asked.tracked {
+            let keys = keys_of(asked.command, &asked.args);
+            pending.tracked = Some(Box::new(Tracked::reading(self.client.id, keys.args())));
+        }
+        match effect {
+            Effect::None => self.batch.push(raw, pending),
+            effect => self.fetch(asked, raw, Pending { effect, ..pending }),
+        }
+        self.append_full();
+    }
+
+    /// Adds a read that L1 takes part in.
+    fn fetch(&mut self, asked: &Asked<'_>, raw: &[u8], pending: Pending) {
+        // The keys whose times to live are asked for: those that are fetched, in their order.
+        let places: Vec<(u32, u32)>;
+        let keys = match &pending.effect {
+            Effect::Fetch(..) => asked.args.only(1),
+            Effect::FetchEach(flights) => {
+                places = flights.iter().map(|(place, _)| asked.args.range(*place as usize + 1)).collect();
+                asked.args.with(&places)
+            }
+            _ => return self.batch.push(raw, pending),
+        };
+        self.batch.fetch(raw, keys.iter(), self.tracked(), pending);
+    }
+
+    /// Appends a batch that need not grow any more.
+    fn append_full(&mut self) {
         if self.batch.bytes.len() >= BATCH_BYTES {
             self.append();
         }

@@ -50,9 +50,17 @@ pub enum Owed {
     /// A read that waits until all before it have been answered, to be looked up in L1 then.
     Parked(Box<Parked>),
     /// A reply that came before its turn.
-    Arrived(Box<Owed>, Bytes),
+    Arrived(Box<(Owed, Bytes)>),
     /// No reply will come.
     Lost(Loss),
+}
+
+impl Owed {
+    /// True if it needs no waiting when it is due, or is to be looked up then.
+    #[inline]
+    pub fn is_at_hand(&self) -> bool {
+        matches!(self, Owed::Local(_) | Owed::Arrived(_) | Owed::Lost(_) | Owed::Parked(_))
+    }
 }
 
 /// A read that waits for its turn.

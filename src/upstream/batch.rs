@@ -84,7 +84,7 @@ impl Batch {
     /// Adds one request; `raw` is its bytes. Redis is made to register its keys if a client that tracks
     /// takes their values.
     pub fn push(&mut self, raw: &[u8], pending: Pending) {
-        self.frame(head(&pending), raw, pending, |_| 0);
+        self.frame(head(&pending), raw, pending);
     }
 
     /// Adds a fetch: `raw` reads `keys`, whose times to live are asked for behind it. An upstream that can
@@ -97,40 +97,41 @@ impl Batch {
         pending: Pending,
     ) {
         let head = if tracked || pending.tracked.is_some() { CACHING } else { b"" };
-        self.frame(head, raw, pending, |bytes| keys.map(|key| pttl(bytes, key)).count());
+        self.frame(head, raw, pending);
+        self.tail(|bytes| keys.map(|key| pttl(bytes, key)).count());
     }
 
     /// Adds a request whose reply is withheld until a PING behind it has been answered.
     pub fn withheld(&mut self, raw: &[u8], pending: Pending) {
-        self.frame(head(&pending), raw, pending, |bytes| {
+        self.frame(head(&pending), raw, pending);
+        self.tail(|bytes| {
             bytes.extend_from_slice(PING);
             1
         });
     }
 
-    fn frame(
-        &mut self,
-        head: &[u8],
-        raw: &[u8],
-        pending: Pending,
-        tail: impl FnOnce(&mut BytesMut) -> usize,
-    ) {
+    #[inline]
+    fn frame(&mut self, head: &[u8], raw: &[u8], mut pending: Pending) {
         // A request without bytes would be owed a reply that never comes, and every later reply of the
         // lane would go to the wrong client.
         assert!(!raw.is_empty(), "a request has bytes");
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(head);
+        if !head.is_empty() {
+            self.bytes.extend_from_slice(head);
+            pending.head = head.len() as u8;
+            pending.swallow += 1;
+        }
         self.bytes.extend_from_slice(raw);
-        let middle = self.bytes.len();
-        let trailers = tail(&mut self.bytes) as u32;
-        self.pending.push(Pending {
-            len: (self.bytes.len() - start) as u32,
-            head: head.len() as u8,
-            tail: (self.bytes.len() - middle) as u32,
-            swallow: pending.swallow + u32::from(!head.is_empty()),
-            trailers,
-            ..pending
-        });
+        pending.len = (head.len() + raw.len()) as u32;
+        self.pending.push(pending);
+    }
+
+    /// Adds requests of ours behind the last one; `add` says how many.
+    fn tail(&mut self, add: impl FnOnce(&mut BytesMut) -> usize) {
+        let Some(last) = self.pending.last_mut() else { return };
+        let before = self.bytes.len();
+        last.trailers = add(&mut self.bytes) as u32;
+        last.tail = (self.bytes.len() - before) as u32;
+        last.len += last.tail;
     }
 
     /// Adds a fence: a PING whose answer says that everything before it has been applied.
@@ -182,6 +183,7 @@ fn pttl(bytes: &mut BytesMut, key: &[u8]) {
 
 impl Pending {
     /// An ordinary request; `Batch` fills in its length.
+    #[inline]
     pub fn new(to: To, seq: u64, at: Nanos) -> Self {
         Pending {
             to,
@@ -201,9 +203,12 @@ impl Pending {
         }
     }
 
-    /// True if it means nothing but its reply to its session.
+    /// True if it is owed one reply, which goes to its session and means no more than that a write ends.
+    #[inline]
     pub fn is_plain(&self) -> bool {
-        matches!((&self.to, &self.effect), (To::Session(_), Effect::None)) && self.tracked.is_none()
+        let means_little =
+            matches!((&self.to, &self.effect), (To::Session(_), Effect::None | Effect::Write(_)));
+        means_little && self.swallow == 0 && self.trailers == 0 && self.tracked.is_none()
     }
 
     /// Bytes on the wire, the prefix included.

@@ -23,6 +23,9 @@ pub const LARGE_REPLY: usize = 16 * 1024;
 /// Buffers above this are not kept by an inbox that has been emptied.
 const KEEP: usize = 16 * 1024;
 
+/// More events than these are handed over with their buffer.
+const FEW: usize = 8;
+
 /// One session's inbox; the session, the lane and the subscriptions share it.
 #[derive(Default)]
 pub struct Inbox {
@@ -159,7 +162,11 @@ impl Inbox {
         let first = state.delivered.events.is_empty();
         state.delivered.bytes.extend_from_slice(bytes);
         state.delivered.reply_bytes += bytes.len();
-        state.delivered.events.append(events);
+        if first && events.len() > FEW {
+            std::mem::swap(&mut state.delivered.events, events);
+        } else {
+            state.delivered.events.append(events);
+        }
         first
     }
 

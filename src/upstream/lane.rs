@@ -16,12 +16,13 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
@@ -171,8 +172,8 @@ pub trait Events {
     fn pushed(&mut self);
     /// A read was answered that is to be compared with what L1 holds at this place of the stream.
     fn checked(&mut self, check: &Check, reply: &[u8]);
-    /// `n` requests that were asked for at this time have been answered.
-    fn answered(&mut self, at: Nanos, n: u64);
+    /// `n` requests that were asked for at this time have been answered now.
+    fn answered(&mut self, at: Nanos, now: Nanos, n: u64);
     /// So many requests are sent and not answered, as of the last heartbeat.
     fn in_flight(&mut self, requests: usize);
     /// Counts traffic.
@@ -224,7 +225,12 @@ pub struct Connection<'a, E> {
     /// Sessions that got something in this round.
     touched: Vec<Arc<Inbox>>,
     timer: Pin<Box<Sleep>>,
+    /// The task that the timer wakes knows of it.
+    timed: Option<Waker>,
+    /// When the timer last found that something had been heard.
     heard: Instant,
+    /// Something has been heard since.
+    hears: bool,
     /// A heartbeat is under way.
     pinged: bool,
     /// The queue was empty when it was last looked at.
@@ -262,7 +268,9 @@ impl<'a, E: Events> Connection<'a, E> {
             row: Row::default(),
             touched: Vec::new(),
             timer: Box::pin(timers::sleep(patience.ping_every)),
+            timed: None,
             heard,
+            hears: false,
             pinged: false,
             idle: true,
         }
@@ -293,14 +301,17 @@ impl<'a, E: Events> Connection<'a, E> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
+        // What has nothing to do wakes the task when it has: it is not asked again before that.
+        let (mut writes, mut reads) = (true, true);
         for _ in 0..ROUNDS {
-            let wrote = self.poll_write(cx)?.is_ready();
-            let read = match self.poll_read(cx)? {
-                Poll::Ready(0) => return Poll::Ready(Ok(())),
-                Poll::Ready(_) => true,
-                Poll::Pending => false,
-            };
-            if !wrote && !read {
+            writes = writes && self.poll_write(cx)?.is_ready();
+            if reads {
+                reads = match self.poll_read(cx)? {
+                    Poll::Ready(0) => return Poll::Ready(Ok(())),
+                    polled => polled.is_ready(),
+                };
+            }
+            if !writes && !reads {
                 return self.poll_timer(cx);
             }
         }
@@ -333,24 +344,26 @@ impl<'a, E: Events> Connection<'a, E> {
             let done = std::mem::replace(&mut self.writing, std::mem::take(&mut self.spare));
             self.sent.push_back(done);
             self.written = 0;
-            self.forget(0);
+            self.forget();
         }
-        if std::mem::take(&mut self.idle) && !self.sent.is_empty() && self.lane.queue.lock().has_unsent() {
+        let mut queue = self.lane.queue.lock();
+        if std::mem::take(&mut self.idle) && !self.sent.is_empty() && queue.has_unsent() {
             // The first append since the queue was empty, and others are busy with the lane too: sessions
             // that are ready now append theirs first, so that one write carries them all. With nothing in
             // flight there is nobody to wait for.
+            drop(queue);
             let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
-        let waiting = self.lane.queue.lock().take_unsent(&mut self.writing, cx.waker());
+        let waiting = queue.take_unsent(&mut self.writing, cx.waker());
+        drop(queue);
         waiting.iter().for_each(|inbox| inbox.nudge());
         self.idle = self.writing.is_empty();
         if self.idle { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Forgets the bytes of an answered request; buffers that are all answered are used again.
-    fn forget(&mut self, len: usize) {
-        self.answered += len;
+    /// Forgets the bytes of answered requests; buffers that are all answered are used again.
+    fn forget(&mut self) {
         while let Some(oldest) = self.sent.front() {
             if self.answered < oldest.len() {
                 return;
@@ -374,7 +387,7 @@ impl<'a, E: Events> Connection<'a, E> {
         }
         let n = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read))?;
         if n > 0 {
-            self.heard = Instant::now();
+            self.hears = true;
             let replies = self.apply();
             self.touched.drain(..).for_each(|inbox| inbox.wake());
             self.events.traffic(n, 0, replies?);
@@ -388,14 +401,20 @@ impl<'a, E: Events> Connection<'a, E> {
     // === time ===
 
     /// Pings the lane, whether idle (so that it is known to be fresh) or busy (so that it is known to be in
-    /// step); gives up one that is silent although something is owed.
+    /// step); gives up one that is silent although something is owed. The timer is asked
+    /// only if it has fired, or does not know the task yet.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LaneError>> {
-        while self.timer.as_mut().poll(cx).is_ready() {
+        let known = self.timed.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if known && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        // Unconstrained: else it could be pending because the task has done enough, and not know the task.
+        while pin!(unconstrained(self.timer.as_mut())).poll(cx).is_ready() {
             self.timer.as_mut().reset(Instant::now() + self.events.ping_every());
             let mut queue = self.lane.queue.lock();
             queue.take_pending(&mut self.pending);
             self.events.in_flight(self.pending.len());
-            if self.pending.is_empty() {
+            if std::mem::take(&mut self.hears) || self.pending.is_empty() {
                 self.heard = Instant::now();
             } else if self.heard.elapsed() > self.patience.reply_timeout {
                 return Poll::Ready(Err(LaneError::Silent(self.patience.reply_timeout)));
@@ -406,6 +425,9 @@ impl<'a, E: Events> Connection<'a, E> {
                 // It is written at once: the next round finds it.
                 cx.waker().wake_by_ref();
             }
+        }
+        if !known {
+            self.timed = Some(cx.waker().clone());
         }
         Poll::Pending
     }

@@ -283,8 +283,8 @@ impl Events for Applied<'_> {
         l1.checked_wrong.add(wrong);
     }
 
-    fn answered(&mut self, at: Nanos, n: u64) {
-        self.node.stats.lane_round_trip(Duration::from_nanos(self.node.clock.now().saturating_sub(at)), n);
+    fn answered(&mut self, at: Nanos, now: Nanos, n: u64) {
+        self.node.stats.lane_round_trip(Duration::from_nanos(now.saturating_sub(at)), n);
     }
 
     fn in_flight(&mut self, requests: usize) {

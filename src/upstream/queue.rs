@@ -135,8 +135,10 @@ impl Queue {
                 self.db = None;
             }
             self.places += 1;
-            // Under the queue's lock: the reply cannot be applied before this.
-            pending.effect.appended(&owner.l1, pending.at, self.places);
+            if pending.effect.is_fetch() {
+                // Under the queue's lock: the reply cannot be applied before this.
+                pending.effect.appended(&owner.l1, pending.at, self.places);
+            }
             self.pending.push_back(pending);
         }
         self.unsent.extend_from_slice(&batch.bytes[copied..]);

@@ -1,5 +1,6 @@
 //! The lane's stream, applied in order: replies go to whom they belong, pushes to L1.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -15,9 +16,11 @@ use crate::upstream::inbox::{Event, Inbox, LARGE_REPLY};
 impl<E: Events> Connection<'_, E> {
     /// Applies everything complete in the read buffer, in order; the number of replies.
     pub(super) fn apply(&mut self) -> Result<usize, LaneError> {
+        let now = self.lane.clock.now();
         let mut replies = 0;
-        let mut confirmed: Option<Nanos> = None;
-        let mut same = 0;
+        // When the requests that are being answered were asked for, and how many of them.
+        let (mut asked, mut same) = (0, 0);
+        let mut newest: Option<Nanos> = None;
         // Where the first unapplied reply starts: the buffer is advanced once, not per reply.
         let mut start = 0;
         let result = loop {
@@ -32,14 +35,14 @@ impl<E: Events> Connection<'_, E> {
                     replies += 1;
                     match self.reply(&mut start, end) {
                         Ok(None) => {}
-                        Ok(Some(at)) => match confirmed.replace(at) {
+                        Ok(Some(at)) => {
                             // A batch was asked for at one time: it is counted at once.
-                            Some(before) if before != at => {
-                                self.events.answered(before, std::mem::replace(&mut same, 1));
-                                self.confirm(before);
+                            if at != asked && same > 0 {
+                                self.events.answered(asked, now, std::mem::take(&mut same));
                             }
-                            _ => same += 1,
-                        },
+                            (asked, same) = (at, same + 1);
+                            newest = newest.max(Some(at));
+                        }
                         Err(error) => break Err(error),
                     }
                 }
@@ -56,16 +59,13 @@ impl<E: Events> Connection<'_, E> {
         };
         self.end_row();
         self.read.advance(start);
-        if let Some(at) = confirmed {
-            self.events.answered(at, same);
-            self.confirm(at);
+        self.forget();
+        if let Some(newest) = newest {
+            self.events.answered(asked, now, same);
+            // L1 is as fresh as what was answered.
+            self.lane.owner.l1.confirmed(self.lane.owner.lane, newest);
         }
         result
-    }
-
-    /// What was sent at this time has been answered: so L1 is as fresh as that.
-    fn confirm(&self, at: Nanos) {
-        self.lane.owner.l1.confirmed(self.lane.owner.lane, at);
     }
 
     // === pushes ===
@@ -150,29 +150,57 @@ impl<E: Events> Connection<'_, E> {
         if self.pending.is_empty() {
             self.lane.queue.lock().take_pending(&mut self.pending);
         }
-        let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
-        let seen = self.seen;
         // A push that comes from now on is not caused by what was answered before.
         self.own = None;
-        match self.reply_of(&front, *start, end) {
-            Ok(next) => *start = next,
-            Err(error) => {
-                // It is still owed an answer, which `give_up` sees to.
-                self.pending.push_front(front);
-                return Err(error);
-            }
+        let plain = self.pending.front().is_some_and(Pending::is_plain);
+        if plain && end - *start <= LARGE_REPLY {
+            let Some(front) = self.pending.pop_front() else { return Err(LaneError::Unexpected) };
+            let start = std::mem::replace(start, end);
+            return Ok(Some(self.plain_reply(front, start, end)));
         }
+        // The list is taken out for the time being: that moves less than its first element would.
+        let mut pending = std::mem::take(&mut self.pending);
+        let replied = self.reply_to_first(&mut pending, start, end);
+        self.pending = pending;
+        replied
+    }
+
+    /// The same for a request that is not plain, or has a large reply. If there is an error it is still owed
+    /// an answer, which `give_up` sees to.
+    fn reply_to_first(
+        &mut self,
+        pending: &mut VecDeque<Pending>,
+        start: &mut usize,
+        end: usize,
+    ) -> Result<Option<Nanos>, LaneError> {
+        let Some(front) = pending.front() else { return Err(LaneError::Unexpected) };
+        let seen = self.seen;
+        *start = self.reply_of(front, *start, end)?;
         if seen < front.swallow + front.trailers {
             self.seen += 1;
-            self.pending.push_front(front);
             return Ok(None);
         }
         self.seen = 0;
-        self.forget(front.wire_len());
+        self.answered += front.wire_len();
         if let Some(held) = self.held.take() {
-            self.hand_over(&front, held);
+            self.hand_over(front, held);
         }
-        Ok(Some(front.at))
+        let at = front.at;
+        pending.pop_front();
+        Ok(Some(at))
+    }
+
+    /// The small reply of a plain request, as most are; when that was asked for.
+    fn plain_reply(&mut self, request: Pending, start: usize, end: usize) -> Nanos {
+        self.answered += request.wire_len();
+        if let To::Session(inbox) = request.to {
+            self.add_to_row(inbox, request.seq, start, end);
+        }
+        if let Effect::Write(write) = request.effect {
+            // The reply is still in the row.
+            self.lane.owner.l1.write_end(write);
+        }
+        request.at
     }
 
     /// One reply of those that `front` is owed. Where the next reply starts.
@@ -205,9 +233,7 @@ impl<E: Events> Connection<'_, E> {
 
     /// The request's own reply. Where the next reply starts.
     fn own_reply(&mut self, front: &Pending, start: usize, end: usize) -> Result<usize, LaneError> {
-        if !front.is_plain() {
-            self.end_row();
-        }
+        self.end_row();
         let reply = &self.read[start..end];
         if matches!(front.to, To::Fence(_) | To::Nobody) && reply != b"+PONG\r\n" && reply[0] != b'-' {
             return Err(LaneError::OutOfStep(shown(reply)));
@@ -215,7 +241,6 @@ impl<E: Events> Connection<'_, E> {
         let withheld = front.trailers > 0 && !front.effect.is_fetch();
         let (large, next) = match end - start > LARGE_REPLY {
             true => {
-                self.end_row();
                 self.read.advance(start);
                 (Some(self.read.split_to(end - start).freeze()), 0)
             }
@@ -282,7 +307,6 @@ impl<E: Events> Connection<'_, E> {
         let seq = request.seq;
         let reply = &self.read[start..end];
         let (inbox, first) = match &request.to {
-            To::Session(inbox) if request.is_plain() => return self.add_to_row(inbox, seq, start, end),
             To::Session(inbox) => (inbox, inbox.reply(seq, reply)),
             To::SelectedBy(inbox, db) => {
                 if reply == b"+OK\r\n" {
@@ -297,24 +321,26 @@ impl<E: Events> Connection<'_, E> {
         self.touch(inbox, first);
     }
 
-    /// Plain replies to one session are handed over in a row: one lock and one copy for all of them.
-    fn add_to_row(&mut self, inbox: &Arc<Inbox>, seq: u64, start: usize, end: usize) {
-        let same = self.row.inbox.as_ref().is_some_and(|last| Arc::ptr_eq(last, inbox));
+    /// Replies to plain requests of one session are handed over in a row: one lock and one copy for all.
+    fn add_to_row(&mut self, inbox: Arc<Inbox>, seq: u64, start: usize, end: usize) {
+        let same = self.row.inbox.as_ref().is_some_and(|last| Arc::ptr_eq(last, &inbox));
         if !same || self.row.end != start {
             self.end_row();
-            self.row.inbox = Some(Arc::clone(inbox));
+            self.row.inbox = Some(inbox);
             self.row.start = start;
         }
         self.row.events.push(Event::Reply { seq, len: (end - start) as u32 });
         self.row.end = end;
     }
 
-    /// Hands over the replies of the row. Before anything else is applied, so that what sessions are given
-    /// comes in the order of the stream.
+    /// Hands over the replies of the row. Before anything is applied that concerns others, so that what
+    /// sessions are given comes in the order of the stream.
     fn end_row(&mut self) {
         if let Some(inbox) = self.row.inbox.take() {
             let first = inbox.replies(&self.read[self.row.start..self.row.end], &mut self.row.events);
-            self.touch(&inbox, first);
+            if first {
+                self.touched.push(inbox);
+            }
         }
     }
 
