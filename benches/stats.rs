@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput};
+use nearcache::clock::Clock;
 use nearcache::stats::{Served, Stats};
 
 const BATCH: u64 = 64;
@@ -19,7 +20,7 @@ fn record(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("stats");
     group.bench_function("one hit, flushed", |b| {
-        let mut recorder = Stats::new(&names).recorder();
+        let mut recorder = Stats::new(&names, Clock::start()).recorder();
         b.iter(|| {
             recorder.command(7, Served::Hit, std::hint::black_box(hit));
             recorder.bytes_in(40);
@@ -30,7 +31,7 @@ fn record(c: &mut Criterion) {
 
     group.throughput(Throughput::Elements(BATCH));
     group.bench_function("64 equal hits, one flush", |b| {
-        let mut recorder = Stats::new(&names).recorder();
+        let mut recorder = Stats::new(&names, Clock::start()).recorder();
         b.iter(|| {
             for _ in 0..BATCH {
                 recorder.command(7, Served::Hit, std::hint::black_box(hit));
@@ -39,7 +40,7 @@ fn record(c: &mut Criterion) {
         });
     });
     group.bench_function("64 commands of three kinds, one flush", |b| {
-        let mut recorder = Stats::new(&names).recorder();
+        let mut recorder = Stats::new(&names, Clock::start()).recorder();
         b.iter(|| {
             for i in 0..BATCH {
                 recorder.command((i % 3) as u16, Served::Hit, std::hint::black_box(hit));
@@ -48,7 +49,7 @@ fn record(c: &mut Criterion) {
         });
     });
     group.bench_function("64 commands, none alike", |b| {
-        let mut recorder = Stats::new(&names).recorder();
+        let mut recorder = Stats::new(&names, Clock::start()).recorder();
         b.iter(|| {
             for i in 0..BATCH {
                 recorder.command(7, Served::Miss, std::hint::black_box(hit) * i as u32);
@@ -62,7 +63,7 @@ fn record(c: &mut Criterion) {
 
 /// What an INFO and a sampling tick cost, with 40 commands in use.
 fn look(c: &mut Criterion, names: &[&'static str]) {
-    let stats = Stats::new(names);
+    let stats = Stats::new(names, Clock::start());
     let mut recorder = stats.recorder();
     for i in 0..40_000u32 {
         recorder.command((i % 40) as u16, Served::Forwarded, Duration::from_nanos(u64::from(i) * 25));

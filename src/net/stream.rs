@@ -71,21 +71,6 @@ impl Stream {
         }
     }
 
-    /// The same for a task that polls: ready when a read is worth trying.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let socket = match self {
-            Stream::Plain(socket) => socket,
-            Stream::ServerTls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(Ok(())),
-            Stream::ClientTls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(Ok(())),
-            Stream::ServerTls(tls) => tls.get_ref().0,
-            Stream::ClientTls(tls) => tls.get_ref().0,
-        };
-        match socket {
-            Socket::Tcp(tcp) => tcp.poll_read_ready(cx),
-            Socket::Unix(unix) => unix.poll_read_ready(cx),
-        }
-    }
-
     /// Splits into halves that two tasks can own.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {

@@ -71,7 +71,7 @@ impl Server {
         let settings = config.settings.clone();
         let clock = Clock::start();
         let names: Vec<&'static str> = command::all().iter().map(|command| command.name).collect();
-        let stats = Stats::new(&names);
+        let stats = Stats::new(&names, clock);
         let tls = settings.server.tls.as_ref().map(ServerTls::load).transpose()?;
         let mut background = Vec::new();
         let upstream = match &settings.upstream {

@@ -14,38 +14,43 @@ use crate::command;
 use crate::memory::Unblocker;
 use crate::upstream::{Close, Inbox, Listener};
 
-/// One connected client, as others see it. Its session keeps it up to date, once per batch.
+/// One connected client, as others see it. Its session keeps it up to date, once per batch: what is looked at
+/// or changed then is in one cache line.
+#[repr(C, align(64))]
 pub struct Client {
     /// Unique for the life of the process.
     pub id: u64,
+    /// Its session's inbox.
+    pub inbox: Arc<Inbox>,
+    /// Last time it sent something.
+    pub active: AtomicU64,
+    /// Commands queued in MULTI, -1 outside.
+    pub multi: AtomicI64,
+    /// Bytes read and not executed.
+    pub query_bytes: AtomicUsize,
+    /// Bytes to be written.
+    pub output_bytes: AtomicUsize,
+    /// Bytes of its buffers, as charged to the budget of all clients.
+    pub held: AtomicUsize,
+    /// Selected database.
+    pub db: AtomicU32,
+    /// The last command's id; `u16::MAX` before the first and for unknown ones.
+    pub command: AtomicU16,
+    /// 2 or 3.
+    pub resp: AtomicU8,
+    /// It has been silent for a while and is to give memory back.
+    pub silent: AtomicBool,
+
     /// Where it comes from.
     pub addr: String,
     /// Where it arrived.
     pub laddr: String,
     /// When it connected.
     pub since: Nanos,
-    /// Its session's inbox.
-    pub inbox: Arc<Inbox>,
-    /// Last time it sent something.
-    pub active: AtomicU64,
-    /// 2 or 3.
-    pub resp: AtomicU8,
-    /// Selected database.
-    pub db: AtomicU32,
-    /// The last command's id; `u16::MAX` before the first and for unknown ones.
-    pub command: AtomicU16,
-    /// Commands queued in MULTI, -1 outside.
-    pub multi: AtomicI64,
     /// Subscriptions to channels, patterns and shard channels.
     pub subscriptions: [AtomicU32; 3],
-    /// Bytes read and not executed.
-    pub query_bytes: AtomicUsize,
-    /// Bytes to be written.
-    pub output_bytes: AtomicUsize,
-    /// Bytes of all its buffers, as charged to the budget of all clients.
-    pub held: AtomicUsize,
-    /// It has been silent for a while and is to give its buffers back.
-    pub silent: AtomicBool,
+    /// When it had last sent something when it was told that it is silent.
+    told: AtomicU64,
     /// What the client is doing, as the letters of CLIENT LIST.
     pub flags: Mutex<Flags>,
     /// The id upstream of the connection that it blocks on.
@@ -127,6 +132,7 @@ impl Client {
             output_bytes: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             silent: AtomicBool::new(false),
+            told: AtomicU64::new(now),
             flags: Mutex::new(Flags { unix, ..Flags::default() }),
             blocked_on: Mutex::new(None),
             unblock: Mutex::new(None),
@@ -253,10 +259,11 @@ impl Clients {
         late.len()
     }
 
-    /// Those that have done nothing since then are to give back the buffers that they hold.
+    /// Those that have done nothing since then are to give back what memory they can, once.
     pub fn rest_silent(&self, since: Nanos) {
         for client in &self.by_id {
-            if client.held.load(Relaxed) > 0 && client.active.load(Relaxed) < since {
+            let active = client.active.load(Relaxed);
+            if active < since && client.told.swap(active, Relaxed) != active {
                 client.silent.store(true, Relaxed);
                 client.inbox.wake();
             }

@@ -10,6 +10,7 @@
 //! places, execute the requests that have come, and send. Everything that needs no waiting is done by
 //! `Core`, which knows no socket; the jobs that do need it are in `jobs`.
 
+mod buffers;
 mod bus;
 mod client_commands;
 mod clients;
@@ -73,38 +74,36 @@ pub(crate) const MAX_UNWRITTEN: usize = 1 << 20;
 /// Bytes read ahead of what can be executed at present.
 const MAX_READ_AHEAD: usize = 64 * 1024;
 
-/// What a client's first read may bring. Few need more, and half-active ones come by the thousand.
-const FIRST_READ: usize = 4 * 1024;
-
-/// What a read may bring once one has filled the buffer.
-const READ_BUFFER: usize = 16 * 1024;
-
-/// Buffers are kept from one request to the next while they are not larger than this together.
+/// What a session holds while it rests is kept until it has been silent for a while, unless it is more than
+/// this.
 const KEEP: usize = 256 * 1024;
+
+/// More than is charged already is charged only when a session rests, up to this: most of it is given back
+/// before.
+const PASSING: usize = 2 * buffers::SIZE;
 
 /// A request may be collected up to this size before it is executed, as Redis's
 /// `client-query-buffer-limit`.
 const MAX_QUERY: usize = 1 << 30;
 
-/// One client's session.
+/// One client's session. Its fields stand in the order given: with a thousand of them each cache line counts.
+#[repr(C)]
 pub struct Session {
     stream: Stream,
     /// Read and not executed.
     read: BytesMut,
-    /// Room that is made in it for a read.
-    chunk: usize,
-    parser: RequestParser,
-    core: Core,
+    /// The waker that the inbox knows.
+    waker: Option<Waker>,
+    /// Our share of the budget for buffers.
+    charged: usize,
+    /// Ends a CLIENT PAUSE.
+    timer: Option<Pin<Box<Sleep>>>,
     /// The client has sent its last byte; what it is owed is still delivered.
     eof: bool,
     /// A complete request waits in `read` for something other than bytes.
     held: bool,
-    /// Ends a CLIENT PAUSE.
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Our share of the budget for buffers.
-    charged: usize,
-    /// The waker that the inbox knows.
-    waker: Option<Waker>,
+    parser: RequestParser,
+    core: Core,
 }
 
 /// What a session has waited for.
@@ -153,7 +152,6 @@ impl Session {
         Session {
             stream,
             read: BytesMut::new(),
-            chunk: FIRST_READ,
             parser: RequestParser::new(RequestLimits::default()),
             core: Core::new(shared, client),
             eof: false,
@@ -177,7 +175,9 @@ impl Session {
 
     async fn serve(&mut self) -> Result<Infallible, End> {
         loop {
-            if poll_fn(|cx| self.poll_wait(cx)).await? == Woken::ByInbox {
+            let woken = poll_fn(|cx| self.poll_wait(cx)).await?;
+            buffers::take(&mut self.core.out.tail);
+            if woken == Woken::ByInbox {
                 self.look_after_client()?;
             }
             while let Some(aside) = self.take_requests()? {
@@ -242,33 +242,19 @@ impl Session {
         !(self.eof || self.core.closing || ahead)
     }
 
-    /// Reads once. Where there is no buffer, it is made only when there is something to read into it: a
-    /// client that was idle costs none until then.
+    /// Reads once.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.read.capacity() == 0 {
-            match self.stream.poll_readable(cx) {
-                Poll::Pending => {
-                    self.rest();
-                    return Poll::Pending;
-                }
-                Poll::Ready(result) => result?,
-            }
-        }
-        if self.read.capacity() - self.read.len() < self.chunk / 4 {
+        buffers::take(&mut self.read);
+        if self.read.capacity() - self.read.len() < buffers::SIZE / 4 {
             // A large argument doubles its buffer, up to what its header declares.
             let missing = self.parser.declared().saturating_sub(self.read.len());
-            self.read.reserve(self.chunk.max(missing.min(self.read.len())));
+            self.read.reserve(missing.min(self.read.len()).max(buffers::SIZE));
         }
         let Poll::Ready(n) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read) else {
-            if self.read.is_empty() {
-                self.rest();
-            }
+            self.rest()?;
             return Poll::Pending;
         };
         let n = n?;
-        if self.read.len() == self.read.capacity() {
-            self.chunk = READ_BUFFER;
-        }
         self.core.recorder.bytes_in(n);
         if n == 0 {
             self.eof = true;
@@ -280,25 +266,30 @@ impl Session {
         Poll::Ready(Ok(()))
     }
 
-    /// Nothing is going on. Buffers are kept for the next request, unless that is long in coming or they
-    /// are large; or all clients together hold so much that some might soon be disconnected for it.
-    fn rest(&mut self) {
+    /// Nothing is to be done at present: buffers that hold nothing are given back, and what is still held is
+    /// charged.
+    fn rest(&mut self) -> Result<(), End> {
+        if self.core.out.is_empty() {
+            buffers::give(&mut self.core.out.tail);
+        }
+        if self.read.is_empty() {
+            buffers::give(&mut self.read);
+            self.release_unused();
+        }
+        self.charge()
+    }
+
+    /// Other memory is kept for the next request, unless that is long in coming or it is much; or all clients
+    /// together hold so much that some might soon be disconnected for it.
+    fn release_unused(&mut self) {
         let client = &self.core.client;
         let silent = client.silent.load(Relaxed);
         let scarce = || self.core.shared.buffers.used() > self.core.settings.server.client_buffers / 2;
-        if silent || self.charged > KEEP || scarce() {
+        if silent || self.charged > KEEP || (self.charged > 0 && scarce()) {
             client.silent.store(false, Relaxed);
-            self.release();
+            self.core.release();
+            self.parser.release();
         }
-    }
-
-    /// Gives buffers back.
-    fn release(&mut self) {
-        self.read = BytesMut::new();
-        self.chunk = FIRST_READ;
-        self.core.release();
-        self.parser.release();
-        self.charge();
     }
 
     /// Takes what came in the inbox. An order to end is obeyed at once, but for a shutdown: then what is
@@ -438,7 +429,7 @@ impl Session {
         if self.read.len() > MAX_QUERY { Err(End::QueryLimit) } else { Ok(false) }
     }
 
-    /// Charges our buffers to the common budget, and ends a client that leaves too much unread.
+    /// Ends a client that leaves too much unread, and charges what was needed suddenly.
     fn check_limits(&mut self) -> Result<(), End> {
         let settings = &self.core.settings.server;
         let unread = self.core.out.len();
@@ -451,24 +442,29 @@ impl Session {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }
-        let before = self.charged;
-        let share = self.charge();
-        if share > before && self.core.shared.is_too_much(share) {
+        if self.held() > self.charged + PASSING { self.charge() } else { Ok(()) }
+    }
+
+    /// Bytes that our buffers take.
+    fn held(&self) -> usize {
+        let queued = self.core.transaction.as_ref().map_or(0, Transaction::held);
+        self.read.capacity() + self.core.held() + queued
+    }
+
+    /// Charges what our buffers hold to the common budget. Ends a client that takes more than its share of too
+    /// little.
+    fn charge(&mut self) -> Result<(), End> {
+        let (before, held) = (self.charged, self.held());
+        if held == before {
+            return Ok(());
+        }
+        self.core.shared.buffers.change(before, held);
+        self.core.client.held.store(held, Relaxed);
+        self.charged = held;
+        if held > before && self.core.shared.is_too_much(held) {
             self.core.shared.stats.clients.evicted_clients.inc();
             return Err(End::OutputLimit);
         }
         Ok(())
-    }
-
-    /// Charges what our buffers hold to the common budget; how much that is.
-    fn charge(&mut self) -> usize {
-        let queued = self.core.transaction.as_ref().map_or(0, Transaction::held);
-        let held = self.read.capacity() + self.core.held() + queued;
-        if held != self.charged {
-            self.core.shared.buffers.change(self.charged, held);
-            self.core.client.held.store(held, Relaxed);
-            self.charged = held;
-        }
-        held
     }
 }

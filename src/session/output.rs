@@ -57,8 +57,8 @@ impl Output {
 
     /// Gives the memory back: for a session that goes idle.
     pub fn release(&mut self) {
-        if self.is_empty() && self.tail.capacity() > 0 {
-            *self = Output::default();
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock;
 
 const US: Duration = Duration::from_micros(1);
 
@@ -50,7 +51,7 @@ fn context() -> InfoContext<'static> {
 
 /// A tree in which everything that INFO can show has happened.
 fn busy() -> Arc<Stats> {
-    let stats = Stats::new(&["get", "set", "client|id", "lpush"]);
+    let stats = Stats::new(&["get", "set", "client|id", "lpush"], Clock::start());
     let mut recorder = stats.recorder();
     recorder.commands(0, Served::Hit, Duration::from_nanos(200), 300);
     recorder.commands(0, Served::Miss, US * 100, 100);
@@ -157,7 +158,7 @@ fn values_are_what_was_counted() {
 
 #[test]
 fn the_promised_fields_are_there_before_anything_happened() {
-    let all = fields(&info(&Stats::new(&["get"]), &[]));
+    let all = fields(&info(&Stats::new(&["get"], Clock::start()), &[]));
     let promised = "nearcache_version mode upstream_status coherence l1_entries l1_bytes l1_max_bytes l1_hits \
         l1_stale_hits l1_misses l1_coalesced l1_bypasses l1_hit_ratio l1_evictions l1_expirations \
         l1_invalidations l1_fills_detached hit_latency_usec_avg miss_latency_usec_avg speedup \
@@ -172,7 +173,7 @@ fn the_promised_fields_are_there_before_anything_happened() {
 
 #[test]
 fn one_unlucky_value_cannot_forge_a_field() {
-    let stats = Stats::new(&[]);
+    let stats = Stats::new(&[], Clock::start());
     stats.recorder().error_reply(b"-A:#B from a script");
     let context = InfoContext { config_file: "/x\r\nrole:slave", ..context() };
     let all = fields(&stats.info([], &context));

@@ -33,6 +33,8 @@ use rate::Rate;
 use recorder::Batch;
 use shard::Shard;
 
+use crate::clock::Clock;
+
 /// A shard holds up to 20 KB per command used (see `latency`), so their number is bounded: 16 keep
 /// a machine with many more cores from contending for a lock that is held for tens of nanoseconds.
 const MAX_SHARDS: usize = 16;
@@ -59,6 +61,7 @@ pub struct Stats {
     /// Work without the upstream.
     pub failover: FailoverCounters,
 
+    clock: Clock,
     names: Box<[&'static str]>,
     shards: Box<[Padded]>,
     round_trip: Mutex<Latency>,
@@ -101,13 +104,14 @@ pub struct Snapshot {
 }
 
 impl Stats {
-    /// An empty tree for commands of these names; a command's id is its place here.
-    pub fn new(command_names: &[&'static str]) -> Arc<Stats> {
+    /// An empty tree for commands of these names; a command's id is its place here. The sessions' clock is
+    /// this one.
+    pub fn new(command_names: &[&'static str], clock: Clock) -> Arc<Stats> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Stats::with_shards(command_names, cores.next_power_of_two().min(MAX_SHARDS))
+        Stats::with_shards(command_names, clock, cores.next_power_of_two().min(MAX_SHARDS))
     }
 
-    fn with_shards(command_names: &[&'static str], shards: usize) -> Arc<Stats> {
+    fn with_shards(command_names: &[&'static str], clock: Clock, shards: usize) -> Arc<Stats> {
         let shard = |_| Padded(Mutex::new(Shard::new(command_names.len())));
         Arc::new(Stats {
             started: Instant::now(),
@@ -118,6 +122,7 @@ impl Stats {
             pinned: PinnedCounters::default(),
             pubsub: PubSubCounters::default(),
             failover: FailoverCounters::default(),
+            clock,
             names: command_names.into(),
             shards: (0..shards).map(shard).collect(),
             round_trip: Mutex::default(),

@@ -1,12 +1,13 @@
 //! How a session counts: into a small buffer of its own, given to a shard once per batch.
 //!
-//! Equal events are folded while they are buffered. Since a session reads the clock once per batch, all
-//! hits of a pipeline have the same duration, so 64 GETs are one entry and one lock.
+//! Equal events are folded while they are buffered. What is answered at once is timed when it is flushed: all
+//! hits of a pipeline have the same duration, so 64 GETs are one entry, one reading of the clock and one lock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Stats;
+use crate::clock::Nanos;
 
 /// How a command was served. Each has a latency histogram of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +56,12 @@ impl Served {
 /// The id to record under for a command that has no row (unknown to us): it counts in the totals.
 pub const UNLISTED: u16 = u16::MAX;
 
-/// Distinct events that are buffered before the shard's lock is taken. 32 are 512 bytes, which every
-/// idle client holds too; batches with more kinds of events pay one more lock per 32.
-const BATCH_ENTRIES: usize = 32;
+/// Distinct events that are buffered before the shard's lock is taken. Most batches have one kind; those with
+/// more than these pay one more lock for each so many.
+const BATCH_ENTRIES: usize = 8;
 
-/// How far back an equal event is looked for: pipelines mix few kinds of commands.
-const FOLD_DISTANCE: usize = 4;
+/// Stands for the duration of what is timed at the flush.
+const UNTIMED: u64 = u64::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
@@ -77,12 +78,13 @@ pub(super) struct Entry {
     pub event: Event,
 }
 
-/// Events not yet given to a shard.
+/// Events not yet given to a shard. In this order, since mostly there is one: all that is used stands together.
+#[repr(C)]
 pub(super) struct Batch {
-    entries: [Entry; BATCH_ENTRIES],
-    len: usize,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    len: usize,
+    entries: [Entry; BATCH_ENTRIES],
 }
 
 impl Batch {
@@ -95,6 +97,15 @@ impl Batch {
         &self.entries[..self.len]
     }
 
+    /// Those that are answered now took so long.
+    fn time(&mut self, elapsed: u64) {
+        for entry in &mut self.entries[..self.len] {
+            if entry.nanos == UNTIMED {
+                entry.nanos = elapsed;
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.len == 0 && self.bytes_in == 0 && self.bytes_out == 0
     }
@@ -105,14 +116,29 @@ impl Batch {
 }
 
 /// A session's handle for counting. What it holds is seen by others after `flush` (also done on drop).
+#[repr(C)]
 pub struct Recorder {
     stats: Arc<Stats>,
+    /// When the requests came that are answered now.
+    began: Nanos,
     batch: Batch,
 }
 
 impl Recorder {
     pub(super) fn new(stats: Arc<Stats>) -> Recorder {
-        Recorder { stats, batch: Batch::new() }
+        Recorder { stats, began: 0, batch: Batch::new() }
+    }
+
+    /// Begins a batch: what is answered from here on came at this time, by the clock of `Stats`.
+    #[inline]
+    pub fn begin(&mut self, now: Nanos) {
+        self.began = now;
+    }
+
+    /// Counts a command that came when the batch began and has been answered.
+    #[inline]
+    pub fn answered(&mut self, id: u16, served: Served) {
+        self.add(id, Event::Served(served), UNTIMED, 1);
     }
 
     /// Counts one executed command.
@@ -156,10 +182,15 @@ impl Recorder {
 
     /// Makes everything counted so far visible. To be called once per batch.
     pub fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            self.stats.apply(&self.batch);
-            self.batch.clear();
+        if self.batch.is_empty() {
+            return;
         }
+        if self.batch.entries().iter().any(|entry| entry.nanos == UNTIMED) {
+            let elapsed = self.stats.clock.now().saturating_sub(self.began);
+            self.batch.time(elapsed);
+        }
+        self.stats.apply(&self.batch);
+        self.batch.clear();
     }
 
     /// The tree that this recorder counts into.
@@ -169,8 +200,7 @@ impl Recorder {
 
     #[inline]
     fn add(&mut self, id: u16, event: Event, nanos: u64, n: u32) {
-        let recent = self.batch.len.saturating_sub(FOLD_DISTANCE)..self.batch.len;
-        for entry in self.batch.entries[recent].iter_mut().rev() {
+        for entry in self.batch.entries[..self.batch.len].iter_mut().rev() {
             let equal = entry.nanos == nanos && entry.id == id && entry.event == event;
             if equal && let Some(count) = entry.count.checked_add(n) {
                 entry.count = count;
@@ -195,8 +225,8 @@ impl Drop for Recorder {
     }
 }
 
-/// Saturates after 584 years.
+/// Ends after 584 years.
 #[inline]
 fn nanos(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(elapsed.as_nanos()).map_or(UNTIMED - 1, |nanos| nanos.min(UNTIMED - 1))
 }

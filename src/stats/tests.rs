@@ -18,7 +18,7 @@ fn command(stats: &Stats, name: &str) -> CommandCounters {
 
 #[test]
 fn counts_of_many_threads_add_up() {
-    let stats = Stats::with_shards(&NAMES, 4);
+    let stats = Stats::with_shards(&NAMES, Clock::start(), 4);
     std::thread::scope(|scope| {
         for thread in 0..8u64 {
             let stats = &stats;
@@ -49,7 +49,7 @@ fn counts_of_many_threads_add_up() {
 
 #[test]
 fn a_recorder_shows_its_counts_at_flush_and_at_drop() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     recorder.command(0, Served::Miss, US);
     assert_eq!(stats.snapshot().totals.commands(), 0);
@@ -63,7 +63,7 @@ fn a_recorder_shows_its_counts_at_flush_and_at_drop() {
 
 #[test]
 fn a_batch_larger_than_the_buffer_loses_nothing() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     for i in 0..1000u32 {
         recorder.command(0, Served::Forwarded, US * i);
@@ -77,7 +77,7 @@ fn a_batch_larger_than_the_buffer_loses_nothing() {
 
 #[test]
 fn commands_without_a_row_count_in_the_totals() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     recorder.command(UNLISTED, Served::Pinned, US);
     recorder.rejected(UNLISTED);
@@ -88,7 +88,7 @@ fn commands_without_a_row_count_in_the_totals() {
 
 #[test]
 fn rejected_calls_are_not_calls() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     recorder.rejected(2);
     recorder.flush();
@@ -99,7 +99,7 @@ fn rejected_calls_are_not_calls() {
 
 #[test]
 fn errors_are_counted_by_prefix_as_redis_does() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     for line in ["-WRONGTYPE Operation against", "-ERR x", "-noprefix", "custom y", "-ERR z"] {
         recorder.error_reply(line.as_bytes());
@@ -112,7 +112,7 @@ fn errors_are_counted_by_prefix_as_redis_does() {
 
 #[test]
 fn made_up_error_prefixes_are_bounded() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     for i in 0..10_000 {
         recorder.error_reply(format!("-E{i} from a script").as_bytes());
@@ -125,7 +125,7 @@ fn made_up_error_prefixes_are_bounded() {
 
 #[test]
 fn a_reset_forgets_all_but_the_present_state() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let empty = stats.bytes();
     let mut recorder = stats.recorder();
     recorder.command(0, Served::Hit, US);
@@ -150,7 +150,7 @@ fn a_reset_forgets_all_but_the_present_state() {
 
 #[test]
 fn ticks_give_a_rate() {
-    let stats = Stats::new(&NAMES);
+    let stats = Stats::new(&NAMES, Clock::start());
     let mut recorder = stats.recorder();
     for i in 0..=16u32 {
         recorder.commands(0, Served::Hit, US, 100);
