@@ -12,5 +12,5 @@ mod tls;
 pub use address::{Address, AddressError, ListenAddr};
 pub use connect::{ConnectError, ConnectOptions, connect};
 pub use listen::{Accepted, ListenOptions, Listener, PeerAddr};
-pub use stream::{ReadHalf, Socket, Stream, WriteHalf};
+pub use stream::{Socket, Stream};
 pub use tls::{ClientTls, ClientTlsFiles, ServerTls, ServerTlsFiles, TlsError};

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
 
 /// A connected socket, without TLS.
@@ -31,64 +31,7 @@ pub enum Stream {
     ClientTls(Box<client::TlsStream<Socket>>),
 }
 
-/// The reading side of a [`Stream`] after [`Stream::into_split`].
-#[derive(Debug)]
-pub enum ReadHalf {
-    /// TCP: no lock is shared with the writing side.
-    Tcp(tcp::OwnedReadHalf),
-    /// Unix: likewise.
-    Unix(unix::OwnedReadHalf),
-    /// TLS: both sides work on one TLS state, behind a lock.
-    Tls(tokio::io::ReadHalf<Stream>),
-}
-
-/// The writing side of a [`Stream`] after [`Stream::into_split`].
-#[derive(Debug)]
-pub enum WriteHalf {
-    /// TCP: dropping it sends FIN.
-    Tcp(tcp::OwnedWriteHalf),
-    /// Unix: likewise.
-    Unix(unix::OwnedWriteHalf),
-    /// TLS.
-    Tls(tokio::io::WriteHalf<Stream>),
-}
-
 impl Stream {
-    /// Waits until a read is worth trying, so that an idle session needs no buffer while it waits.
-    /// The read may still find nothing (TLS records that carry no data): then wait again.
-    pub async fn readable(&self) -> io::Result<()> {
-        let socket = match self {
-            Stream::Plain(socket) => socket,
-            // Plaintext that was decrypted already makes no socket readable.
-            Stream::ServerTls(tls) if !tls.get_ref().1.wants_read() => return Ok(()),
-            Stream::ClientTls(tls) if !tls.get_ref().1.wants_read() => return Ok(()),
-            Stream::ServerTls(tls) => tls.get_ref().0,
-            Stream::ClientTls(tls) => tls.get_ref().0,
-        };
-        match socket {
-            Socket::Tcp(tcp) => tcp.readable().await,
-            Socket::Unix(unix) => unix.readable().await,
-        }
-    }
-
-    /// Splits into halves that two tasks can own.
-    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
-        match self {
-            Stream::Plain(Socket::Tcp(tcp)) => {
-                let (read, write) = tcp.into_split();
-                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
-            }
-            Stream::Plain(Socket::Unix(unix)) => {
-                let (read, write) = unix.into_split();
-                (ReadHalf::Unix(read), WriteHalf::Unix(write))
-            }
-            tls => {
-                let (read, write) = tokio::io::split(tls);
-                (ReadHalf::Tls(read), WriteHalf::Tls(write))
-            }
-        }
-    }
-
     /// Whether bytes are encrypted on the way.
     pub fn is_tls(&self) -> bool {
         !matches!(self, Stream::Plain(_))
@@ -99,20 +42,6 @@ impl Stream {
 macro_rules! delegate {
     ($self:expr, $io:ident => $call:expr, $($variant:path),+) => {
         match $self.get_mut() { $($variant($io) => { let $io = Pin::new($io); $call })+ }
-    };
-}
-
-macro_rules! delegate_read {
-    ($type:ident, $($variant:path),+) => {
-        impl AsyncRead for $type {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buf: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                delegate!(self, io => io.poll_read(cx, buf), $($variant),+)
-            }
-        }
     };
 }
 
@@ -142,11 +71,14 @@ macro_rules! delegate_write {
     };
 }
 
-delegate_read!(Socket, Socket::Tcp, Socket::Unix);
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, io => io.poll_read(cx, buf), Socket::Tcp, Socket::Unix)
+    }
+}
+
 delegate_write!(Socket, Socket::Tcp, Socket::Unix);
 delegate_write!(Stream, Stream::Plain, Stream::ServerTls, Stream::ClientTls);
-delegate_read!(ReadHalf, ReadHalf::Tcp, ReadHalf::Unix, ReadHalf::Tls);
-delegate_write!(WriteHalf, WriteHalf::Tcp, WriteHalf::Unix, WriteHalf::Tls);
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
