@@ -5,9 +5,9 @@
 
 // 0: mechanisms
 pub mod resp;
-pub mod stats;
 pub mod clock;
 pub mod timers;
+pub mod stats;
 pub mod net;
 pub mod shutdown;
 pub mod settings;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first, each in reading order.
 const LAYERS: &[&[&str]] = &[
-    &["resp", "stats", "clock", "timers", "net", "shutdown", "settings"],
+    &["resp", "clock", "timers", "stats", "net", "shutdown", "settings"],
     &["command", "store"],
     &["near", "memory"],
     &["upstream"],

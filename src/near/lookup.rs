@@ -3,7 +3,6 @@
 use super::flight::{Flight, Ident, Progress};
 use super::lanes::Standing;
 use super::{FlightRef, LaneId, Near, Part, Phase, Settings};
-use crate::resp::Args;
 use crate::store::{Entry, EntryKey, Expiry, Record, Stamp};
 use parking_lot::MutexGuard;
 
@@ -69,17 +68,6 @@ pub enum Plain {
     Full,
 }
 
-/// What a multi-key read found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MultiLooked {
-    /// All keys were there at one moment, and `hit` got each reply in order.
-    Hit,
-    /// The command is sent whole.
-    Miss,
-    /// All keys were there, but see `Looked::Guarded`.
-    Guarded,
-}
-
 /// How a kept reply compares with the upstream's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -102,7 +90,7 @@ pub struct Stale {
 
 /// What an entry is good for now.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     Serve,
     Wait,
     /// Its time or its epoch is over.
@@ -113,7 +101,7 @@ enum Use {
 
 /// What an entry must be to be served, as of one moment under its shard's lock.
 #[derive(Clone, Copy)]
-struct Terms {
+pub(super) struct Terms {
     /// Its lane, and that lane's epoch.
     stamp: Stamp,
     /// Its deadline is past this moment.
@@ -261,50 +249,6 @@ impl<W> Near<W> {
         Some(self.begin_flight(&mut part, hash, read, stamp))
     }
 
-    /// Answers a read of several keys, `template` with each of `keys` in turn, if all of them are
-    /// cached at one moment. `hit` gets each key's reply in order, repeated keys repeatedly.
-    pub fn multi_read(
-        &self,
-        template: &ReadOf,
-        keys: Args,
-        now: u64,
-        mut hit: impl FnMut(usize, &[u8]),
-    ) -> MultiLooked {
-        if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
-            return MultiLooked::Miss;
-        }
-        let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
-        let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
-        order.sort_unstable();
-        order.dedup();
-        // All locks at once, in the order of their indices: every other path holds one at a time.
-        let mut parts: Vec<(usize, MutexGuard<Part<W>>)> =
-            order.into_iter().map(|index| (index, self.shards[index].lock())).collect();
-        let Some(terms) = self.terms(template.lane, now, self.since(template, now)) else {
-            return MultiLooked::Miss;
-        };
-        for (key, &hash) in keys.iter().zip(&hashes) {
-            let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
-            if self.rules.pending && part.pending.contains(hash) {
-                return MultiLooked::Miss;
-            }
-            match self.peek(part, hash, &EntryKey { key, ..template.key }, terms) {
-                Use::Serve => {}
-                Use::Wait => return MultiLooked::Guarded,
-                Use::Dead | Use::Nothing => return MultiLooked::Miss,
-            }
-        }
-        for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
-            let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
-            let key = EntryKey { key, ..template.key };
-            if self.serve(part, hash, &key, terms, |reply| hit(i, reply)) != Use::Serve {
-                // It has just been seen under the same lock. The caller drops what it got.
-                return MultiLooked::Miss;
-            }
-        }
-        MultiLooked::Hit
-    }
-
     /// Failover's read of a frozen lane's entry: valid until the key's own end upstream, whatever
     /// its cache deadline. The caller bounds the time since the freeze.
     pub fn stale_read(&self, key: &EntryKey, now: u64, hit: impl FnOnce(&[u8])) -> Option<Stale> {
@@ -329,7 +273,7 @@ impl<W> Near<W> {
     }
 
     /// Serves the reply if there is one that may be served.
-    fn serve(
+    pub(super) fn serve(
         &self,
         part: &mut Part<W>,
         hash: u64,
@@ -363,7 +307,7 @@ impl<W> Near<W> {
         commands.filter_map(move |command| part.store.peek(hash, &EntryKey { command, ..*key }))
     }
 
-    fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, terms: Terms) -> Use {
+    pub(super) fn peek(&self, part: &Part<W>, hash: u64, key: &EntryKey, terms: Terms) -> Use {
         let mut found = Use::Nothing;
         for entry in self.kept(part, hash, key) {
             found = terms.judge(entry);
@@ -380,14 +324,14 @@ impl<W> Near<W> {
     }
 
     /// The same for this read.
-    fn since(&self, read: &ReadOf, now: u64) -> u64 {
+    pub(super) fn since(&self, read: &ReadOf, now: u64) -> u64 {
         if read.fenced { read.asked } else { read.asked.min(self.recent(now)) }
     }
 
     /// On what terms entries of the lane are served; None if none are. To be called under the lock: a bump
     /// that is over is seen.
     #[inline]
-    fn terms(&self, lane: LaneId, now: u64, confirmed: u64) -> Option<Terms> {
+    pub(super) fn terms(&self, lane: LaneId, now: u64, confirmed: u64) -> Option<Terms> {
         let (stamp, phase) = self.lanes.stamp(lane);
         if !self.may_cache(phase) {
             return None;
@@ -486,20 +430,9 @@ impl<W> Part<W> {
 
 const FLYING: Looked = Looked::Plain(Plain::Flying);
 
-/// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
-const MAX_MULTI: usize = 1024;
-
 /// A flight and an entry copy key and arguments, so their length is bounded like the reply's.
 fn cacheable(read: &ReadOf) -> bool {
     let ReadOf { key, settings, .. } = read;
     let asked = key.key.len() + key.rest.iter().map(<[u8]>::len).sum::<usize>();
     settings.cache && asked <= settings.max_entry
-}
-
-fn part_of<'p, 'a, W>(
-    parts: &'p mut [(usize, MutexGuard<'a, Part<W>>)],
-    index: usize,
-) -> Option<&'p mut Part<W>> {
-    let at = parts.binary_search_by_key(&index, |(i, _)| *i).ok()?;
-    Some(&mut parts[at].1)
 }

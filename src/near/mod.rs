@@ -17,6 +17,7 @@ mod fill;
 mod flight;
 mod lanes;
 mod lookup;
+mod multi;
 mod policy;
 mod rules;
 mod sweep;
@@ -29,7 +30,8 @@ pub use counters::Counters;
 pub use fill::{NotStored, Stored};
 pub use flight::FlightRef;
 pub use lanes::{LaneId, Phase};
-pub use lookup::{Looked, MultiLooked, Plain, ReadOf, Stale, Verdict};
+pub use lookup::{Looked, Plain, ReadOf, Stale, Verdict};
+pub use multi::MultiLooked;
 pub use policy::{Namespace, Policy, Reads, Settings};
 #[doc(hidden)]
 pub use rules::Rules;
