@@ -23,7 +23,8 @@ pub enum MultiLooked {
 
 impl<W> Near<W> {
     /// Answers a read of several keys, `template` with each of `keys` in turn, if all of them are
-    /// cached at one moment. `hit` gets each key's reply in order, repeated keys repeatedly.
+    /// cached at one moment. `hit` gets each key's reply in order, repeated keys repeatedly; unless all are
+    /// there, the caller drops what it got.
     pub fn multi_read(
         &self,
         template: &ReadOf,
@@ -44,23 +45,17 @@ impl<W> Near<W> {
         let Some(terms) = self.terms(template.lane, now, self.since(template, now)) else {
             return MultiLooked::Miss;
         };
-        for (key, &hash) in keys.iter().zip(&hashes) {
+        for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             if self.rules.pending && part.pending.contains(hash) {
                 return MultiLooked::Miss;
             }
-            match self.peek(part, hash, &EntryKey { key, ..template.key }, terms) {
+            let key = EntryKey { key, ..template.key };
+            match self.serve(part, hash, &key, terms, |reply| hit(i, reply)) {
                 Use::Serve => {}
                 Use::Wait => return MultiLooked::Guarded,
+                // Those before it have been asked for, and count as such.
                 Use::Dead | Use::Nothing => return MultiLooked::Miss,
-            }
-        }
-        for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
-            let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
-            let key = EntryKey { key, ..template.key };
-            if self.serve(part, hash, &key, terms, |reply| hit(i, reply)) != Use::Serve {
-                // It has just been seen under the same lock. The caller drops what it got.
-                return MultiLooked::Miss;
             }
         }
         MultiLooked::Hit

@@ -255,6 +255,10 @@ impl Core {
             }
         });
         made_room.into_iter().for_each(|told| audience.made_room(Some(told)));
+        if looked != MultiLooked::Hit {
+            // Some keys may have been there.
+            self.copied.clear();
+        }
         match looked {
             MultiLooked::Hit if observes => {
                 self.shared.stats.l1.observed_bytes.add(self.copied.len() as u64);
@@ -274,7 +278,6 @@ impl Core {
                 Outcome::Hit(self.write_each(asked, mget, sum))
             }
             MultiLooked::Miss => {
-                self.copied.clear();
                 let fetches = mget && keys.len() <= MAX_FETCHED;
                 let effect = if fetches { self.fetch_each(&template, keys) } else { Effect::None };
                 Outcome::Send(effect, Served::Miss)
