@@ -217,18 +217,12 @@ impl Core {
         if asked.command.cache != Cache::PerKey {
             return Outcome::Send(Effect::None, Served::Forwarded);
         }
-        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let lane = upstream.router.home();
         let (args, keys) = (asked.args, asked.args.skip(1));
-        let mut cached = true;
-        for key in keys.iter() {
-            let (space, settings) = self.policy.resolve(key);
-            self.spaces.note(space);
-            cached &= settings.cache;
-        }
-        if !cached {
+        if !self.may_cache_each(keys) {
             return Outcome::bypass();
         }
+        let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
+        let lane = upstream.router.home();
         let mget = asked.command.name == "mget";
         let command = if mget { MGET_ELEMENT } else { asked.command.id };
         let identity = lane.key().identity;
@@ -283,6 +277,17 @@ impl Core {
                 Outcome::Send(effect, Served::Miss)
             }
         }
+    }
+
+    /// Notes the namespaces of these keys; true if all of them may be cached.
+    fn may_cache_each(&mut self, keys: Args<'_>) -> bool {
+        let mut cached = true;
+        for key in keys.iter() {
+            let (space, settings) = self.policy.resolve(key);
+            self.spaces.note(space);
+            cached &= settings.cache;
+        }
+        cached
     }
 
     /// Begins fetches of those keys of an MGET that are worth it.

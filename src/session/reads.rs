@@ -38,35 +38,13 @@ impl Core {
         let (muted, tracked) = (self.muted(), self.tracking.as_ref().is_some_and(|mode| mode.takes()));
         let asked = Asked { command, args, db: self.db, at: self.now, seq, muted, tracked };
         match self.look(&asked, self.unanswered()) {
-            Outcome::Hit(len) => {
-                self.serve(&asked, len);
-                Flow::Next
-            }
-            looked => self.go_on(asked, raw, looked),
-        }
-    }
-
-    /// A read that has just come is a hit, and has been answered with so many bytes.
-    #[inline]
-    fn serve(&mut self, asked: &Asked<'_>, len: u32) {
-        self.spaces.count(Some(Served::Hit));
-        self.tally(asked.command.id, Served::Hit);
-        if !self.slots.is_empty() && len > 0 {
-            self.push_slot(asked, Owed::Local(len), Served::Hit);
-        }
-    }
-
-    /// A read that has just come is no hit.
-    #[inline(never)]
-    fn go_on(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) -> Flow {
-        match looked {
-            Outcome::Send(effect, served) if !asked.tracked && self.goes_elsewhere(&asked, &effect) => {
+            Outcome::Send(effect, served) if !tracked && self.goes_elsewhere(&asked, &effect) => {
                 self.give_up(effect);
                 if self.slots.is_empty() {
                     self.spaces.count(Some(served));
                 }
                 self.key = self.large_hash(&asked);
-                self.pinned(Cause::Bulk, asked.command.id, raw)
+                self.pinned(Cause::Bulk, command.id, raw)
             }
             looked => {
                 self.act(asked, raw, looked);
@@ -79,7 +57,12 @@ impl Core {
     fn act(&mut self, asked: Asked<'_>, raw: &[u8], looked: Outcome) {
         self.spaces.count(looked.served());
         match looked {
-            Outcome::Hit(len) => self.serve(&asked, len),
+            Outcome::Hit(len) => {
+                self.tally(asked.command.id, Served::Hit);
+                if !self.slots.is_empty() && len > 0 {
+                    self.push_slot(&asked, Owed::Local(len), Served::Hit);
+                }
+            }
             Outcome::Wait => self.park(&asked),
             Outcome::Joined(place) => {
                 self.place = place;

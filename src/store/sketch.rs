@@ -76,11 +76,6 @@ impl Sketch {
         least(&self.blocks[self.place(hash)], counters(hash)) as u8
     }
 
-    /// Counts one access and returns the new estimate.
-    pub fn touch(&mut self, hash: u64) -> u8 {
-        self.add(hash, 1)
-    }
-
     /// Counts so many accesses and returns the new estimate.
     pub fn add(&mut self, hash: u64, accesses: u8) -> u8 {
         let place = self.place(hash);
@@ -158,7 +153,7 @@ mod tests {
         let mut sketch = Sketch::new(1000);
         for n in 0..1000u64 {
             for _ in 0..=(n % 5) {
-                sketch.touch(hash(n));
+                sketch.add(hash(n), 1);
             }
         }
         for n in 0..1000u64 {
@@ -169,7 +164,7 @@ mod tests {
     #[test]
     fn few_counts_are_too_high() {
         let mut sketch = Sketch::new(4000);
-        (0..4000u64).for_each(|n| _ = sketch.touch(hash(n)));
+        (0..4000u64).for_each(|n| _ = sketch.add(hash(n), 1));
         let wrong = (4000..8000u64).filter(|&n| sketch.count(hash(n)) > 0).count();
         assert!(wrong < 1000, "{wrong} of 4000 strangers look known");
     }
@@ -177,7 +172,7 @@ mod tests {
     #[test]
     fn growth_keeps_counts_and_age_fades_them() {
         let mut sketch = Sketch::new(32);
-        (0..9).for_each(|_| _ = sketch.touch(hash(7)));
+        (0..9).for_each(|_| _ = sketch.add(hash(7), 1));
         sketch.fit(100_000);
         assert!(sketch.count(hash(7)) >= 9);
         sketch.trim(32);
