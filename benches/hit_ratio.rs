@@ -73,7 +73,7 @@ fn ours(trace: &[u64], entries: usize, admission: Admission) -> f64 {
         let bytes = key.to_le_bytes();
         let key = entry_key(&bytes);
         let hash = hasher().hash_one(bytes);
-        if shard.visit(hash, &key, |_, _| true) {
+        if shard.visit(None, hash, &key, |_, _, _| true) {
             hits += 1;
         } else if shard.wants(hash) {
             shard.insert(hash, &key, entry(&key));

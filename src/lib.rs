@@ -7,6 +7,7 @@
 pub mod resp;
 pub mod clock;
 pub mod timers;
+pub mod prefetch;
 pub mod stats;
 pub mod net;
 pub mod shutdown;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first, each in reading order.
 const LAYERS: &[&[&str]] = &[
-    &["resp", "clock", "timers", "stats", "net", "shutdown", "settings"],
+    &["resp", "clock", "timers", "prefetch", "stats", "net", "shutdown", "settings"],
     &["command", "store"],
     &["near", "memory"],
     &["upstream"],
@@ -104,6 +104,20 @@ fn all_timers_are_made_in_one_module() {
         }
     }
     assert!(seen >= 5, "only {seen} timers were seen");
+}
+
+#[test]
+fn code_that_needs_care_is_in_one_small_file() {
+    let (mut seen, word) = (0, concat!("uns", "afe"));
+    for below in ["src", "tests", "benches"] {
+        for (path, source) in sources(below) {
+            let named = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let found = named.filter(|line| line.contains(word)).count();
+            assert!(found == 0 || path == "src/prefetch.rs", "{path} has {word} code");
+            seen += found;
+        }
+    }
+    assert!((3..6).contains(&seen), "{seen} lines");
 }
 
 #[test]

@@ -129,12 +129,19 @@ impl<W> Near<W> {
     #[inline]
     pub fn hit(&self, lane: LaneId, key: &EntryKey, now: u64, mut take: impl FnMut(&[u8]) -> bool) -> bool {
         let hash = self.hash(key.key);
+        let guess = self.hints.bring(hash);
         let mut part = self.part(hash);
         let Some(terms) = self.terms(lane, now, self.recent(now)) else { return false };
         if self.rules.pending && part.pending.contains(hash) {
             return false;
         }
-        part.store.visit(hash, key, |entry, reply| terms.judge(entry) == Use::Serve && take(reply))
+        part.store.visit(guess, hash, key, |slot, entry, reply| {
+            let served = terms.judge(entry) == Use::Serve && take(reply);
+            if served {
+                self.hints.note(hash, slot, entry);
+            }
+            served
+        })
     }
 
     /// What `read` would have done, for a read that goes to the upstream whatever is found: `hit` is told
@@ -283,10 +290,11 @@ impl<W> Near<W> {
     ) -> Use {
         let mut visit = |key: &EntryKey| {
             let mut found = Use::Nothing;
-            part.store.visit(hash, key, |entry, reply| {
+            part.store.visit(self.hints.bring(hash), hash, key, |slot, entry, reply| {
                 found = terms.judge(entry);
                 if found == Use::Serve {
                     hit(reply);
+                    self.hints.note(hash, slot, entry);
                 }
                 found == Use::Serve
             });

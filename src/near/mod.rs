@@ -15,6 +15,7 @@ mod absence;
 mod counters;
 mod fill;
 mod flight;
+mod hints;
 mod lanes;
 mod lookup;
 mod multi;
@@ -44,6 +45,7 @@ use crate::store::{Admission, EntryKey, Shard};
 use ahash::RandomState;
 use counters::Count;
 use flight::{Flights, Pending};
+use hints::Hints;
 use lanes::Lanes;
 use parking_lot::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, Hasher};
@@ -101,6 +103,7 @@ pub struct Near<W> {
     /// GET's command number.
     get: u16,
     rules: Rules,
+    hints: Hints,
 }
 
 /// A shard and its lock, in cache lines of their own. What a hit needs is in the first two, which
@@ -142,8 +145,8 @@ fn shard_count(max_memory: usize) -> usize {
     }
 }
 
-fn shard_budget<W>(max_memory: usize, shards: usize) -> usize {
-    (max_memory / shards).saturating_sub(size_of::<Locked<W>>())
+fn shard_budget<W>(max_memory: usize, hints: &Hints, shards: usize) -> usize {
+    (max_memory.saturating_sub(hints.bytes()) / shards).saturating_sub(size_of::<Locked<W>>())
 }
 
 impl<W> Near<W> {
@@ -156,7 +159,8 @@ impl<W> Near<W> {
     #[doc(hidden)]
     pub fn with_rules(config: Config, rules: Rules, hasher: RandomState) -> Self {
         let shards = shard_count(config.max_memory);
-        let budget = shard_budget::<W>(config.max_memory, shards);
+        let hints = Hints::new(config.max_memory);
+        let budget = shard_budget::<W>(config.max_memory, &hints, shards);
         let part = |_| {
             let store = Shard::new(budget, config.admission, hasher.clone());
             let flights = Flights::new();
@@ -171,6 +175,7 @@ impl<W> Near<W> {
             tuned: Tuned::new(config.max_staleness, config.ttl_mode_max_age),
             get: config.get,
             rules,
+            hints,
         }
     }
 

@@ -35,7 +35,7 @@ impl<W> Near<W> {
         if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
             return MultiLooked::Miss;
         }
-        let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
+        let hashes: Vec<u64> = keys.iter().map(|key| self.prepare(key)).collect();
         let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
         order.sort_unstable();
         order.dedup();
@@ -45,6 +45,7 @@ impl<W> Near<W> {
         let Some(terms) = self.terms(template.lane, now, self.since(template, now)) else {
             return MultiLooked::Miss;
         };
+        hashes.iter().for_each(|&hash| self.bring(hash));
         for (i, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
             let Some(part) = part_of(&mut parts, self.index_of(hash)) else { return MultiLooked::Miss };
             if self.rules.pending && part.pending.contains(hash) {

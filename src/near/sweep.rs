@@ -110,7 +110,7 @@ impl<W> Near<W> {
 
     /// Sizes, shard by shard: not of one moment.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals { bytes: self.hints.bytes(), ..Totals::default() };
         for shard in &self.shards {
             let part = shard.lock();
             totals.entries += part.store.len();

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// See [`super::Config`] for the meanings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tuning {
-    /// Bytes for everything in here. The number of shards stays that of the first value: much larger
-    /// ones make for longer waits at the locks, much smaller ones for small largest entries.
+    /// Bytes for everything in here. The number of shards and of hints stays that of the first value: much
+    /// larger ones make for longer waits at the locks, much smaller ones for small largest entries.
     pub max_memory: usize,
     /// Who gets in.
     pub admission: Admission,
@@ -66,7 +66,7 @@ impl<W> Near<W> {
     pub fn configure(&self, tuning: &Tuning) {
         self.tuned.max_staleness.store(tuning.max_staleness, Ordering::Relaxed);
         self.tuned.ttl_mode_max_age.store(tuning.ttl_mode_max_age, Ordering::Relaxed);
-        let budget = shard_budget::<W>(tuning.max_memory, self.shards.len());
+        let budget = shard_budget::<W>(tuning.max_memory, &self.hints, self.shards.len());
         for shard in &self.shards {
             shard.lock().store.set_admission(tuning.admission);
             loop {

@@ -2,6 +2,7 @@
 
 mod args;
 mod frame;
+mod glance;
 mod inline;
 mod number;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod write;
 
 pub use args::{ArgVec, Args};
 pub use frame::{Cursor, Kind};
+pub use glance::glance;
 pub use render::{Shape, render_resp2, render_resp2_exec};
 pub use request::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
 pub use scan::{ReplyError, ReplyScanner, Scan, frame_len};

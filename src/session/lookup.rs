@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
+use super::core::{Again, Core};
+use super::scout::Scout;
 use crate::clock::Nanos;
 use crate::command::{Cache, Command, Group};
 use crate::near::{Looked, MGET_ELEMENT, MultiLooked, Plain, ReadOf, Settings};
@@ -83,6 +84,16 @@ impl Core {
             command.cache == Cache::SingleKey && !self.bypass && !self.fenced && self.watching.is_none();
         let plain = self.policy.default.cache && self.policy.namespaces.is_empty();
         asks && plain && !self.observes() && self.settings.cache.verify == 0.0
+    }
+
+    /// More requests follow in the buffer, from `end` on: likely reads as this one.
+    #[inline]
+    pub(super) fn look_ahead(&self, scout: &mut Scout, read: &[u8], end: usize) {
+        if self.again == Again::Hit
+            && let Some(upstream) = &self.shared.upstream
+        {
+            scout.go_on(read, end, upstream.router.home().l1());
+        }
     }
 
     /// The shortest way to a hit, for which `hits_need_no_more`. False: nothing was done.

@@ -33,6 +33,7 @@ mod output;
 mod pinned;
 mod reads;
 mod replies;
+mod scout;
 mod sending;
 mod shared;
 mod slots;
@@ -62,6 +63,7 @@ pub use shared::{Budget, Options, Shared, Upstream};
 
 use self::core::Core;
 use self::dispatch::{Flow, Job};
+use self::scout::Scout;
 use self::transaction::Transaction;
 use crate::net::Stream;
 use crate::resp::{Parsed, RequestLimits, RequestParser};
@@ -313,6 +315,7 @@ impl Session {
         self.core.begin();
         self.held = false;
         let (mut at, mut aside) = (0, None);
+        let mut scout = Scout::default();
         while at < self.read.len() && aside.is_none() {
             if self.core.slots.is_empty() {
                 self.core.barrier = false;
@@ -329,6 +332,9 @@ impl Session {
                     if args.is_empty() {
                         at += len;
                         continue;
+                    }
+                    if at + len < self.read.len() {
+                        self.core.look_ahead(&mut scout, &self.read, at + len);
                     }
                     match self.core.execute(args, self.parser.raw(request)) {
                         Flow::Next => at += len,

@@ -143,6 +143,12 @@ impl Entry {
         size_class(self.data.len())
     }
 
+    /// Where its bytes lie.
+    #[inline]
+    pub fn address(&self) -> usize {
+        self.data.as_ptr().addr()
+    }
+
     /// The reply as RESP3 wire bytes.
     pub fn reply(&self) -> &[u8] {
         let head = self.head();

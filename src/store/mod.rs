@@ -6,6 +6,7 @@
 
 mod churn;
 mod entry;
+mod frequency;
 mod ghost;
 pub mod glob;
 mod record;
@@ -18,6 +19,7 @@ mod sketch;
 pub use entry::{Entry, EntryKey, Expiry, Meta, Stamp};
 pub use glob::glob_match;
 pub use record::Record;
+pub use records::Slot;
 pub use shard::{Admission, Dropped, Shard, Swept};
 pub use size::{size_class, table_bytes};
 pub use sketch::Sketch;

@@ -26,7 +26,20 @@ pub(super) enum Part {
 
 /// Where a record is, until it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Slot(u32);
+pub struct Slot(pub(super) u32);
+
+impl Slot {
+    /// As a number, to be remembered.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<u32> for Slot {
+    fn from(number: u32) -> Self {
+        Slot(number)
+    }
+}
 
 #[repr(C)]
 pub(super) struct Records {
@@ -106,6 +119,15 @@ impl Records {
 
     pub fn find(&self, hash: u64) -> Option<Slot> {
         self.table.find(spread(hash), |&slot| self.node(slot).hash == hash).map(|&slot| Slot(slot))
+    }
+
+    /// The same, if it may well be at `guess`.
+    #[inline]
+    pub fn find_at(&self, guess: Option<Slot>, hash: u64) -> Option<Slot> {
+        let right = guess.filter(|&Slot(slot)| {
+            slot < self.used && self.node(slot).hash == hash && self.node(slot).tag() != VACANT
+        });
+        right.or_else(|| self.find(hash))
     }
 
     pub fn hash_of(&self, slot: Slot) -> u64 {

@@ -16,13 +16,10 @@
 //! Invariant: `bytes()` is what `validate()` recounts, and is at most `budget` after every call. So a smaller
 //! budget is approached in steps, each of which keeps the invariant.
 
-use super::churn::Churn;
 use super::entry::{Entry, EntryKey};
-use super::ghost::Ghost;
+use super::frequency::Frequency;
 use super::record::Record;
 use super::records::{MAX_UNSETTLED, Part, Records, Slot};
-use super::returns::Returns;
-use super::sketch::Sketch;
 use ahash::RandomState;
 
 /// Who may stay in a full shard.
@@ -75,15 +72,6 @@ pub struct Swept {
     pub removed: usize,
     /// Every record was looked at.
     pub complete: bool,
-}
-
-/// What admission by frequency goes by.
-struct Frequency {
-    sketch: Sketch,
-    ghost: Ghost,
-    churn: Churn,
-    admit_after: u8,
-    returns: Returns,
 }
 
 // Shares: best on average over the traces of benches/hit_ratio.rs. Hill climbing for the window was tried
@@ -192,13 +180,21 @@ impl Shard {
         }
     }
 
-    /// Shows the entry for `key` and its reply to `serve`, which says whether it was used: then that is
-    /// a hit.
+    /// Shows the entry for `key`, where it is and its reply to `serve`, which says whether it was used: then
+    /// that is a hit. `guess`: where the record may well be.
     #[inline]
-    pub fn visit(&mut self, hash: u64, key: &EntryKey, serve: impl FnOnce(&Entry, &[u8]) -> bool) -> bool {
-        let Some(slot) = self.records.find(hash) else { return false };
+    pub fn visit(
+        &mut self,
+        guess: Option<Slot>,
+        hash: u64,
+        key: &EntryKey,
+        serve: impl FnOnce(Slot, &Entry, &[u8]) -> bool,
+    ) -> bool {
+        let Some(slot) = self.records.find_at(guess, hash) else { return false };
         let state = &self.state;
-        let hits = self.records.visit(slot, |record| record.hit(key, state, serve));
+        let hits = self
+            .records
+            .visit(slot, |record| record.hit(key, state, |entry, reply| serve(slot, entry, reply)));
         // A first hit is settled at once, so that it is known whether new keys return.
         if hits.is_none_or(|(of_entry, noted)| of_entry == 1 || noted >= self.settle_at) {
             self.settle(slot, &mut MAX_MOVES.clone());
@@ -449,40 +445,6 @@ impl Shard {
         }
         assert!(self.records.most_unsettled() < SETTLE_AT, "hits are settled in time");
         assert_eq!(entries, self.entries, "entries");
-    }
-}
-
-impl Frequency {
-    fn new(admit_after: u8) -> Self {
-        let (sketch, ghost) = (Sketch::new(0), Ghost::new());
-        Frequency { sketch, ghost, churn: Churn::default(), admit_after, returns: Returns::default() }
-    }
-
-    fn wants(&mut self, hash: u64) -> bool {
-        self.add(hash, 1) >= self.admit_after || self.returns.are_usual()
-    }
-
-    /// Counts accesses and returns how many there were lately.
-    fn add(&mut self, hash: u64, accesses: u8) -> u8 {
-        let all = self.sketch.add(hash, accesses);
-        self.returns.count(all.saturating_sub(accesses), all);
-        all
-    }
-
-    fn fit(&mut self, keys: usize, budget: usize) {
-        self.sketch.fit(keys);
-        self.ghost.fit(keys);
-        self.churn.fit(budget);
-    }
-
-    fn trim(&mut self, keys: usize, budget: usize) {
-        self.sketch.trim(keys);
-        self.ghost.trim(keys);
-        self.churn.fit(budget);
-    }
-
-    fn bytes(&self) -> usize {
-        self.sketch.bytes() + self.ghost.bytes() + self.churn.bytes()
     }
 }
 

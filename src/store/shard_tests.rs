@@ -106,7 +106,7 @@ proptest! {
                     let bytes = [k];
                     let key = EntryKey { command: c, ..key(&bytes) };
                     let mut got = None;
-                    shard.visit(u64::from(k), &key, |_, reply| {
+                    shard.visit(None, u64::from(k), &key, |_, _, reply| {
                         got = Some(reply.len());
                         true
                     });
@@ -163,7 +163,7 @@ proptest! {
                     let bytes = [k];
                     let key = EntryKey { command: c, ..key(&bytes) };
                     let mut got = None;
-                    shard.visit(u64::from(k), &key, |_, reply| {
+                    shard.visit(None, u64::from(k), &key, |_, _, reply| {
                         got = Some(reply.len());
                         true
                     });
@@ -198,7 +198,7 @@ fn a_scan_does_not_push_out_what_is_hot() {
             let bytes = n.to_le_bytes();
             let key = key(&bytes);
             let hash = state().hash_one(n);
-            if shard.visit(hash, &key, |_, _| true) {
+            if shard.visit(None, hash, &key, |_, _, _| true) {
                 return true;
             }
             shard.wants(hash);
@@ -273,9 +273,9 @@ fn one_key_with_very_many_replies_stays_bounded() {
 fn two_keys_with_one_hash_do_not_answer_for_each_other() {
     let mut shard = Shard::new(1 << 20, Admission::Always, state());
     shard.insert(7, &key(b"a"), entry(&key(b"a"), b"+a\r\n", u64::MAX));
-    assert!(!shard.visit(7, &key(b"b"), |_, _| true));
+    assert!(!shard.visit(None, 7, &key(b"b"), |_, _, _| true));
     shard.insert(7, &key(b"b"), entry(&key(b"b"), b"+b\r\n", u64::MAX));
-    assert!(!shard.visit(7, &key(b"a"), |_, _| true));
+    assert!(!shard.visit(None, 7, &key(b"a"), |_, _, _| true));
     assert_eq!(shard.len(), 1);
     shard.validate();
 }
@@ -345,7 +345,7 @@ fn hit_shard(budget: usize, n: u64, hits: usize) -> Shard {
         let (hash, key) = (state().hash_one(n), key(&bytes));
         shard.wants(hash);
         drop(shard.insert(hash, &key, entry(&key, b"$1\r\nv\r\n", u64::MAX)));
-        (0..hits).for_each(|_| assert!(shard.visit(hash, &key, |_, _| true)));
+        (0..hits).for_each(|_| assert!(shard.visit(None, hash, &key, |_, _, _| true)));
     }
     shard
 }
@@ -377,7 +377,7 @@ fn noted_hits_count_as_much_as_settled_ones() {
 fn a_reply_that_is_not_used_is_not_a_hit() {
     let mut shard = hit_shard(1 << 20, 1, 3);
     let (hash, bytes) = (state().hash_one(0u64), 0u64.to_le_bytes());
-    assert!(!shard.visit(hash, &key(&bytes), |_, _| false));
+    assert!(!shard.visit(None, hash, &key(&bytes), |_, _, _| false));
     assert_eq!(shard.peek(hash, &key(&bytes)).map(Entry::hits), Some(3));
     assert_eq!(settled(&shard, 1), 1, "what was noted before is settled");
     let counted = shard.frequency.as_ref().map(|frequency| frequency.sketch.count(hash));
@@ -389,7 +389,7 @@ fn one_call_settles_a_bounded_number_of_records() {
     let mut shard = hit_shard(1 << 20, 5000, 1);
     for n in 0..10_000u64 {
         let bytes = (n % 5000).to_le_bytes();
-        assert!(shard.visit(state().hash_one(n % 5000), &key(&bytes), |_, _| true), "all fit");
+        assert!(shard.visit(None, state().hash_one(n % 5000), &key(&bytes), |_, _, _| true), "all fit");
     }
     assert_eq!(settled(&shard, 5000), 0);
     let large = key(b"large");
@@ -410,10 +410,39 @@ fn a_record_that_was_hit_is_not_the_victim() {
     let last = shard.records.last(Part::Probation).expect("some have left the window");
     let hash = shard.records.hash_of(last);
     let bytes = shard.records.get(last).key().expect("it is not empty").to_vec();
-    (0..2).for_each(|_| assert!(shard.visit(hash, &key(&bytes), |_, _| true)));
+    (0..2).for_each(|_| assert!(shard.visit(None, hash, &key(&bytes), |_, _, _| true)));
     assert_eq!(shard.records.part_of(last), Part::Probation, "it has not moved yet");
     assert_eq!(shard.victim(&mut 0), Some(last));
     assert_ne!(shard.victim(&mut MAX_MOVES.clone()), Some(last));
     assert_eq!(shard.records.part_of(last), Part::Protected);
     shard.validate();
+}
+
+/// A guess may name any slot: one of another record, one that is vacant, one that never was.
+#[test]
+fn whatever_is_guessed_the_right_record_is_found() {
+    let mut shard = Shard::new(1 << 20, Admission::Always, state());
+    let keys: Vec<[u8; 2]> = (0..200_u16).map(u16::to_le_bytes).collect();
+    for bytes in &keys {
+        let _ = shard.insert(state().hash_one(bytes), &key(bytes), entry(&key(bytes), bytes, u64::MAX));
+    }
+    let mut slots = Vec::new();
+    for bytes in &keys {
+        let seen = |slot, _: &Entry, _: &[u8]| {
+            slots.push(slot);
+            true
+        };
+        assert!(shard.visit(None, state().hash_one(bytes), &key(bytes), seen));
+    }
+    let gone = |n: usize| n.is_multiple_of(7);
+    for (_, bytes) in keys.iter().enumerate().filter(|(n, _)| gone(*n)) {
+        shard.remove(state().hash_one(bytes));
+    }
+    for (n, bytes) in keys.iter().enumerate() {
+        let others = [slots[n], slots[(n + 1) % slots.len()], slots[(n + 7) % slots.len()]];
+        for guess in others.into_iter().chain([0, 1 << 19, u32::MAX].map(Slot::from)) {
+            let right = |slot, _: &Entry, reply: &[u8]| slot == slots[n] && reply == bytes;
+            assert_eq!(shard.visit(Some(guess), state().hash_one(bytes), &key(bytes), right), !gone(n));
+        }
+    }
 }
