@@ -84,8 +84,8 @@ const PROTECTED_SHARE: (usize, usize) = (2, 3);
 /// Records that one call moves within or between parts, at most: one large value may make room
 /// necessary for thousands of small ones, and the next calls can do the rest.
 const MAX_MOVES: usize = 64;
-/// Hits that a record may have before they are settled. More make a hit little cheaper.
-const SETTLE_AT: u8 = 8;
+/// Hits that a record may have before they are settled: as many as a node can count.
+const SETTLE_AT: u8 = MAX_UNSETTLED;
 const _: () = assert!(SETTLE_AT <= MAX_UNSETTLED);
 /// Bytes that one step towards a smaller budget frees, about: some thousand records.
 const SHRINK_STEP: usize = 256 * 1024;
