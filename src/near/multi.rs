@@ -1,6 +1,7 @@
 //! Reads of several keys: all of them from here at one moment, or none.
 
 use parking_lot::MutexGuard;
+use smallvec::SmallVec;
 
 use super::lookup::{ReadOf, Use};
 use super::{Near, Part};
@@ -9,6 +10,9 @@ use crate::store::EntryKey;
 
 /// Keys of a multi-key read answered from here; more are sent whole. Bounds the locks held.
 const MAX_MULTI: usize = 1024;
+
+/// What there is one of per key: most reads are of so many that nothing has to be allocated.
+type Few<T> = SmallVec<[T; 16]>;
 
 /// What a multi-key read found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,12 +39,12 @@ impl<W> Near<W> {
         if keys.is_empty() || keys.len() > MAX_MULTI || !template.settings.cache {
             return MultiLooked::Miss;
         }
-        let hashes: Vec<u64> = keys.iter().map(|key| self.prepare(key)).collect();
-        let mut order: Vec<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
+        let hashes: Few<u64> = keys.iter().map(|key| self.prepare(key)).collect();
+        let mut order: Few<usize> = hashes.iter().map(|&hash| self.index_of(hash)).collect();
         order.sort_unstable();
         order.dedup();
         // All locks at once, in the order of their indices: every other path holds one at a time.
-        let mut parts: Vec<(usize, MutexGuard<Part<W>>)> =
+        let mut parts: Few<(usize, MutexGuard<Part<W>>)> =
             order.into_iter().map(|index| (index, self.shards[index].lock())).collect();
         let Some(terms) = self.terms(template.lane, now, self.since(template, now)) else {
             return MultiLooked::Miss;

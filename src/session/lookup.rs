@@ -247,27 +247,10 @@ impl Core {
             fenced: self.fenced,
         };
         let observes = self.observes();
-        let (copied, mut sum) = (&mut self.copied, 0);
-        let (audience, client, mut made_room) = (lane.audience(), self.client.id, Vec::new());
-        let looked = lane.l1().multi_read(&template, keys, self.now, |i, reply| {
-            if asked.tracked && unanswered.is_none() {
-                made_room.extend(audience.table.register(client, &keys[i]));
-            }
-            match mget {
-                _ if unanswered.is_some() && !observes => {}
-                true => copied.extend_from_slice(reply),
-                false => sum += i64::from(reply == b":1\r\n"),
-            }
-        });
-        made_room.into_iter().for_each(|told| audience.made_room(Some(told)));
-        if looked != MultiLooked::Hit {
-            // Some keys may have been there.
-            self.copied.clear();
-        }
+        let (looked, bytes) = self.read_each(asked, &template, mget);
         match looked {
             MultiLooked::Hit if observes => {
-                self.shared.stats.l1.observed_bytes.add(self.copied.len() as u64);
-                self.copied.clear();
+                self.shared.stats.l1.observed_bytes.add(u64::from(bytes));
                 // What EXISTS counts is not kept key by key in its reply.
                 let check = || Effect::Check(Box::new(Check::each(&template.key, keys)));
                 Outcome::Send(if mget { check() } else { Effect::None }, Served::Observed)
@@ -280,7 +263,7 @@ impl Core {
                 if mget && self.is_sampled() {
                     self.verify(asked, Check::each(&template.key, keys));
                 }
-                Outcome::Hit(self.write_each(asked, mget, sum))
+                Outcome::Hit(bytes)
             }
             MultiLooked::Miss => {
                 let fetches = mget && keys.len() <= MAX_FETCHED;
@@ -288,6 +271,43 @@ impl Core {
                 Outcome::Send(effect, Served::Miss)
             }
         }
+    }
+
+    /// Reads several keys from L1. If all are there, and that is what the client gets, the reply has been written.
+    /// How long it is, or what an MGET's elements would have been.
+    fn read_each(&mut self, asked: &Asked<'_>, read: &ReadOf, mget: bool) -> (MultiLooked, u32) {
+        let Some(upstream) = &self.shared.upstream else { return (MultiLooked::Miss, 0) };
+        let (lane, keys, proto) = (upstream.router.home(), asked.args.skip(1), self.proto);
+        let direct = self.slots.first_seq() == asked.seq;
+        let serves = read.unanswered.is_none() && !self.observes();
+        let out = if direct { &mut self.out.tail } else { &mut self.local };
+        let writes = serves && !asked.muted;
+        let (before, mut sum, mut elements) = (out.len(), 0, 0);
+        if writes && mget {
+            Writer::new(out, proto).array(keys.len());
+        }
+        let (audience, client, mut made_room) = (lane.audience(), self.client.id, Vec::new());
+        let looked = lane.l1().multi_read(read, keys, self.now, |i, reply| {
+            if asked.tracked && read.unanswered.is_none() {
+                made_room.extend(audience.table.register(client, &keys[i]));
+            }
+            elements += reply.len() as u32;
+            sum += i64::from(reply == b":1\r\n");
+            match reply {
+                _ if !writes || !mget => {}
+                // An element is a string or this.
+                b"_\r\n" => Writer::new(out, proto).null(),
+                string => out.extend_from_slice(string),
+            }
+        });
+        made_room.into_iter().for_each(|told| audience.made_room(Some(told)));
+        if looked != MultiLooked::Hit {
+            // Some keys may have been there.
+            out.truncate(before);
+        } else if writes && !mget {
+            Writer::new(out, proto).int(sum);
+        }
+        (looked, if serves { (out.len() - before) as u32 } else { elements })
     }
 
     /// Notes the namespaces of these keys; true if all of them may be cached.
@@ -349,26 +369,6 @@ impl Core {
         let to = To::Vigil(Question::Nothing);
         let effect = Effect::Check(Box::new(check));
         self.batch.push(&raw, Pending { db: asked.db, effect, ..Pending::new(to, 0, self.now) });
-    }
-
-    /// Writes the reply of a multi-key hit: its elements were copied, or counted.
-    fn write_each(&mut self, asked: &Asked<'_>, mget: bool, sum: i64) -> u32 {
-        let copied = std::mem::take(&mut self.copied);
-        let direct = self.slots.first_seq() == asked.seq;
-        let out = if direct { &mut self.out.tail } else { &mut self.local };
-        let before = out.len();
-        if !asked.muted && mget {
-            let mut whole = Vec::with_capacity(copied.len() + 16);
-            whole.extend_from_slice(format!("*{}\r\n", asked.args.len() - 1).as_bytes());
-            whole.extend_from_slice(&copied);
-            match self.proto {
-                Proto::Resp3 => out.extend_from_slice(&whole),
-                Proto::Resp2 => render_resp2(&whole, asked.command.shape(&asked.args), out),
-            }
-        } else if !asked.muted {
-            Writer::new(out, self.proto).int(sum);
-        }
-        (out.len() - before) as u32
     }
 }
 
