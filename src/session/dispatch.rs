@@ -184,9 +184,7 @@ impl Core {
                 return self.reject(command.id, text);
             }
             Class::Denied if !self.admin_allowed(command) => {
-                let text = b"ERR nearcache: this command administers the server behind the proxy; \
-                             set [server] admin_commands = \"allow\" to forward it";
-                return self.reject(command.id, text);
+                return self.reject(command.id, refusal(command).as_bytes());
             }
             _ if self.upstream().is_none() => return self.in_memory(command, args),
             Class::Transaction => return self.transaction(command, raw),
@@ -354,6 +352,16 @@ fn touches_keyspace(command: &Command) -> bool {
 pub(super) fn counts_subscribers(command: &Command) -> bool {
     matches!(command.name, "publish" | "spublish")
         || command.name.starts_with("pubsub|") && command.name != "pubsub|help"
+}
+
+/// Why an administrative command is not forwarded.
+fn refusal(command: &Command) -> &'static str {
+    if command.always_denied {
+        return "ERR nearcache: this command would change what the connection is, which clients share here; \
+                connect to the server behind the proxy for it";
+    }
+    "ERR nearcache: this command administers the server behind the proxy; \
+     set [server] admin_commands = \"allow\" to forward it"
 }
 
 /// What is executed at once even inside MULTI.

@@ -117,7 +117,13 @@ impl Core {
             Class::Denied if denied => return self.route(command, args, raw),
             // Refused in EXEC's reply, by Redis too.
             Class::PubSub if command.name == "ssubscribe" => transaction.push_local(&args),
-            Class::PubSub | Class::Denied => return self.not_in_transaction(command),
+            Class::PubSub => return self.not_in_transaction(command),
+            Class::Denied => {
+                // As outside: over a connection of its own. Whatever it did to the keys, L1 begins anew.
+                transaction.pinned = true;
+                transaction.change.keyspace = true;
+                transaction.push(raw, command.shape(&args), true);
+            }
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
                 "info" if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") => {

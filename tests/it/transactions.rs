@@ -184,6 +184,35 @@ fn what_cannot_be_queued_is_refused_at_once() {
     }
 }
 
+/// With `admin_commands = "allow"` these are queued as any other; what is refused outside is refused here.
+#[test]
+fn administrative_commands_are_queued_where_they_are_allowed() {
+    let redis = RedisServer::start(&["--enable-debug-command", "yes"]);
+    let allowed = Proxy::behind(redis.addr(), &[("server.admin_commands", "allow")]);
+    let denied = Proxy::behind(redis.addr(), &[]);
+    let says = |addr: SocketAddr, lines: &[&str]| -> Vec<String> {
+        let mut client = connect(addr, "2");
+        let asked = lines.iter().map(|line| encode(&line.split(' ').collect::<Vec<_>>()));
+        let replies = asked.map(|request| client.exchange(&request, 1).unwrap().remove(0));
+        replies.map(|reply| reply.escape_ascii().to_string()).collect()
+    };
+    for lines in [
+        &["MULTI", "DEBUG SLEEP 0", "SET k 1", "ACL SETUSER zz off", "ACL DELUSER zz", "EXEC", "GET k"][..],
+        &["MULTI", "DEBUG ERROR oh", "SET k 2", "EXEC", "GET k"],
+        &["WATCH k", "MULTI", "DEBUG JMAP", "CONFIG REWRITE", "EXEC"],
+        &["SET k 3", "GET k", "GET k", "MULTI", "DEBUG RELOAD", "EXEC", "GET k"],
+    ] {
+        assert_eq!(says(allowed.addr(), lines), says(redis.addr(), lines), "{lines:?}");
+    }
+    for (addr, request) in [(denied.addr(), "DEBUG SLEEP 0"), (allowed.addr(), "SCRIPT DEBUG YES")] {
+        let replies = says(addr, &["MULTI", request, "EXEC"]);
+        assert!(replies[1].starts_with("-ERR nearcache: this command"), "{request}: {}", replies[1]);
+        assert!(replies[2].starts_with("-EXECABORT"), "{request}");
+    }
+    let always = says(allowed.addr(), &["SCRIPT DEBUG YES"]);
+    assert!(!always[0].contains("admin_commands"), "that would not help: {}", always[0]);
+}
+
 #[test]
 fn watched_transactions_are_redis_s() {
     let proxy = same_as_redis(&[
