@@ -5,7 +5,9 @@
 //! the fewer of its misses are fetched: each second, fourth … 64th. So a key that is written as often as it
 //! is read costs little, and one that is no longer written is back after 64 misses at most, for good.
 //!
-//! Where most fetches are lost lately, strangers are taken to be like the others: they begin in debt.
+//! Where most fetches are lost lately, strangers are taken to be like the others: they begin in debt. But each
+//! of them is also a sign that other keys are read now: after some dozens the next are fetched at once again, and
+//! what becomes of those tells how it goes on.
 //!
 //! A debt is told by a key's hash and may be mistaken for another key's, or be forgotten: that costs a fetch
 //! or some hits, never more.
@@ -70,6 +72,7 @@ impl Churn {
                 return true;
             }
             *slot = Slot { tag, debt: STRANGERS as u8, misses: 0 };
+            self.losses -= 1;
         }
         if u32::from(slot.debt) < PATIENCE {
             return true;

@@ -127,3 +127,16 @@ fn takes_no_memory_before_the_first_debt_and_little_after_it() {
     churn.fit(usize::MAX);
     assert_eq!(churn.bytes(), 1 << 16);
 }
+
+/// Bad times are over for keys that had no part in them: only reads come now, so that nothing else tells.
+#[test]
+fn strangers_are_trusted_again_when_only_they_come() {
+    let mut churn = churn();
+    for n in 0..200 {
+        churn.ended(hash(n), 1, 0);
+    }
+    let strangers = (1000..1200).map(|n| fetched(&mut churn, hash(n), 1)).collect::<Vec<_>>();
+    assert_eq!(strangers[0], 0, "they are taken to be like the others");
+    let trusted = strangers.iter().filter(|&&fetched| fetched == 1).count();
+    assert!(trusted > 200 - 2 * BAD as usize, "{trusted} of 200");
+}
