@@ -33,7 +33,7 @@ struct Line {
 
 const WAYS: usize = 4;
 
-/// Of all memory, this share is for hints: with small entries, half of them can have one.
+/// Of all memory, this share is for hints: one for each 4 KB, far fewer than there may be small entries.
 const SHARE: usize = 256;
 
 /// Addresses of programs have no more bits, on all that this runs on.

@@ -3,7 +3,7 @@
 use super::flight::{Flight, Ident, Progress};
 use super::lanes::Standing;
 use super::{FlightRef, LaneId, Near, Part, Phase, Settings};
-use crate::store::{Entry, EntryKey, Expiry, Record, Stamp};
+use crate::store::{Entry, EntryKey, Expiry, Record, Slot, Stamp};
 use parking_lot::MutexGuard;
 
 /// A cacheable read.
@@ -135,12 +135,8 @@ impl<W> Near<W> {
         if self.rules.pending && part.pending.contains(hash) {
             return false;
         }
-        part.store.visit(guess, hash, key, |slot, entry, reply| {
-            let served = terms.judge(entry) == Use::Serve && take(reply);
-            if served {
-                self.hints.note(hash, slot, entry);
-            }
-            served
+        self.visit(&mut part, guess, hash, key, |entry, reply| {
+            terms.judge(entry) == Use::Serve && take(reply)
         })
     }
 
@@ -279,6 +275,25 @@ impl<W> Near<W> {
         }
     }
 
+    /// Shows an entry and its reply, as `Shard::visit`; if it was used, where it lies is kept.
+    #[inline(always)]
+    fn visit(
+        &self,
+        part: &mut Part<W>,
+        guess: Option<Slot>,
+        hash: u64,
+        key: &EntryKey,
+        mut serve: impl FnMut(&Entry, &[u8]) -> bool,
+    ) -> bool {
+        part.store.visit(guess, hash, key, |slot, entry, reply| {
+            let served = serve(entry, reply);
+            if served {
+                self.hints.note(hash, slot, entry);
+            }
+            served
+        })
+    }
+
     /// Serves the reply if there is one that may be served.
     pub(super) fn serve(
         &self,
@@ -288,13 +303,13 @@ impl<W> Near<W> {
         terms: Terms,
         mut hit: impl FnMut(&[u8]),
     ) -> Use {
+        let guess = self.hints.bring(hash);
         let mut visit = |key: &EntryKey| {
             let mut found = Use::Nothing;
-            part.store.visit(self.hints.bring(hash), hash, key, |slot, entry, reply| {
+            self.visit(part, guess, hash, key, |entry, reply| {
                 found = terms.judge(entry);
                 if found == Use::Serve {
                     hit(reply);
-                    self.hints.note(hash, slot, entry);
                 }
                 found == Use::Serve
             });

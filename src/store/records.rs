@@ -26,7 +26,7 @@ pub(super) enum Part {
 
 /// Where a record is, until it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot(pub(super) u32);
+pub struct Slot(u32);
 
 impl Slot {
     /// As a number, to be remembered.
