@@ -71,9 +71,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Whether something was deleted from this id on.
+    /// Whether XDEL took something between the entries that there are.
+    fn has_holes(&self) -> bool {
+        self.len > 0 && self.max_deleted != Id::MIN && self.max_deleted >= self.first
+    }
+
+    /// Whether one of those holes is at this id or behind it.
     fn has_holes_from(&self, id: Id) -> bool {
-        self.len > 0 && self.max_deleted != Id::MIN && id <= self.max_deleted
+        self.has_holes() && id <= self.max_deleted
     }
 
     /// How many entries were added up to this one, if that can be told.
@@ -84,8 +89,7 @@ impl Progress {
         if id == self.last || self.len == 0 && id < self.last {
             return Some(self.added);
         }
-        let whole = self.max_deleted == Id::MIN || self.max_deleted < self.first;
-        if id > self.last || !whole || id > self.first {
+        if id > self.last || self.has_holes() || id > self.first {
             return None;
         }
         Some(self.added - self.len as u64 + u64::from(id == self.first))

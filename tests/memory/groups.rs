@@ -10,7 +10,7 @@ use nearcache::memory::{Blocked, Caller, Engine, EngineConfig, Outcome};
 use nearcache::resp::ArgVec;
 
 use super::blocking::{Stage, runtime};
-use super::oracle::{check_table, words};
+use super::oracle::{check_random, check_table, words};
 
 #[test]
 fn a_job_queue_answers_as_redis_does() {
@@ -74,6 +74,44 @@ fn a_job_queue_answers_as_redis_does() {
         XGROUP HELP
         "#,
     );
+}
+
+/// A short stream whose ends come and go: what a group has read, and how far it is behind, can be told for
+/// some of its states only.
+#[test]
+fn how_far_a_group_is_behind_is_told_as_redis_tells_it() {
+    let mut ms = 0;
+    check_random(11, 12_000, |rng| {
+        let (from, to) = (ms.max(6) - 6, ms + 2);
+        let id = |rng: &mut fastrand::Rng| rng.u32(from..to);
+        match rng.u32(0..30) {
+            0..=6 => {
+                ms += 1;
+                let trim = match rng.u32(0..8) {
+                    0 => format!(" MAXLEN {}", rng.u32(0..3)),
+                    1 => format!(" MINID ~ {}", id(rng)),
+                    _ => String::new(),
+                };
+                format!("XADD jobs{trim} {ms} do it")
+            }
+            7..=10 => format!("XDEL jobs {}", id(rng)),
+            11 => format!("XTRIM jobs MAXLEN {}", rng.u32(0..4)),
+            12 => format!("XTRIM jobs MINID {}", id(rng)),
+            13 => format!("XSETID jobs {ms} ENTRIESADDED {} MAXDELETEDID {}", rng.u32(0..ms + 1), id(rng)),
+            14 => format!("XGROUP CREATE jobs g {} MKSTREAM", id(rng)),
+            15 => format!("XGROUP CREATE jobs g {} ENTRIESREAD {}", id(rng), rng.u32(0..ms + 1)),
+            16 => format!("XGROUP SETID jobs g {} ENTRIESREAD {}", id(rng), rng.u32(0..ms + 1)),
+            17 => format!("XGROUP SETID jobs g {}", id(rng)),
+            18 if rng.u32(0..4) == 0 => "XGROUP DESTROY jobs g".into(),
+            19 if rng.u32(0..8) == 0 => {
+                ms = 0;
+                "DEL jobs".into()
+            }
+            18..=23 => format!("XREADGROUP GROUP g one COUNT {} STREAMS jobs >", rng.u32(1..3)),
+            24 => "XINFO STREAM jobs".into(),
+            _ => "XINFO GROUPS jobs".into(),
+        }
+    });
 }
 
 #[test]
