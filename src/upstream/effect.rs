@@ -6,14 +6,11 @@
 
 use std::sync::Arc;
 
-use tracing::error;
-
 use super::audience::{Audience, Tracked};
+use super::check::Check;
 use super::inbox::{Event, Inbox, Loss};
-use crate::command;
-use crate::near::{Absence, FlightRef, LaneId, Near, Phase, Verdict, WriteRef};
-use crate::resp::{ArgVec, Args, Cursor, Kind};
-use crate::store::EntryKey;
+use crate::near::{Absence, FlightRef, LaneId, Near, Phase, WriteRef};
+use crate::resp::{Cursor, Kind};
 
 /// The near cache, as sessions and lanes share it.
 pub type L1 = Near<Waiter>;
@@ -81,17 +78,6 @@ pub struct Change {
     pub unknown: bool,
 }
 
-/// A read whose reply is compared with L1's entry at its place in the stream.
-pub struct Check {
-    /// What is read: the key and what is behind it, or all keys.
-    args: ArgVec,
-    /// The reply has an element for each key.
-    each: bool,
-    db: u32,
-    command: u16,
-    identity: u16,
-}
-
 impl Judge {
     fn absence(self, reply: &[u8]) -> Absence {
         match self {
@@ -157,57 +143,6 @@ impl Change {
         if self.keyspace && l1.rules().own_epochs {
             l1.bump_epoch(lane);
         }
-    }
-}
-
-impl Check {
-    /// Remembers what is read.
-    pub fn new(key: &EntryKey) -> Self {
-        let args = std::iter::once(key.key).chain(key.rest.iter()).collect();
-        Check { args, each: false, db: key.db, command: key.command, identity: key.identity }
-    }
-
-    /// Remembers what is read of several keys, each as `template` says.
-    pub fn each(template: &EntryKey, keys: Args<'_>) -> Self {
-        Check { args: keys.iter().collect(), each: true, ..Check::new(template) }
-    }
-
-    /// How many kept replies agree with the upstream's, and how many do not; those that are not kept any
-    /// more are neither. To be called at the reply's place in the stream.
-    pub fn judge(&self, l1: &L1, reply: &[u8], now: u64) -> (u64, u64) {
-        // NOPERM, LOADING, BUSY and their like say nothing of the data; of those that do only this is about
-        // what a key holds.
-        if reply.first() == Some(&b'-') && !reply.starts_with(b"-WRONGTYPE") {
-            return (0, 0);
-        }
-        let args = self.args.args();
-        let key =
-            |key, rest| EntryKey { identity: self.identity, db: self.db, command: self.command, key, rest };
-        let mut verdicts = (0, 0);
-        let mut compare = |key: EntryKey, reply: &[u8]| match l1.verify(&key, reply, now, same_members) {
-            Verdict::Right => verdicts.0 += 1,
-            Verdict::Gone => {}
-            Verdict::Wrong => {
-                verdicts.1 += 1;
-                l1.pushed(key.key);
-                let (key, db) = (String::from_utf8_lossy(key.key), key.db);
-                let command = command::by_id(self.command).map_or("mget", |command| command.name);
-                error!(%key, db, command, "L1 held another reply than the upstream gave: it is dropped");
-            }
-        };
-        if !self.each {
-            compare(key(args.get(0).unwrap_or_default(), args.skip(1)), reply);
-            return verdicts;
-        }
-        let mut cursor = Cursor::new(reply);
-        if let Some(Kind::Array(_)) = cursor.read() {
-            for name in args.iter() {
-                if let Some(element) = cursor.skip() {
-                    compare(key(name, args.skip(args.len())), element);
-                }
-            }
-        }
-        verdicts
     }
 }
 
@@ -293,23 +228,6 @@ impl Waiter {
             self.inbox.wake();
         }
     }
-}
-
-/// Sets and hashes have no order: Redis may list them otherwise at the next reading.
-fn same_members(a: &[u8], b: &[u8]) -> bool {
-    let members = |reply| {
-        let mut cursor = Cursor::new(reply);
-        let (size, pairs) = match cursor.read()? {
-            Kind::Set(n) => (n, false),
-            Kind::Map(n) => (n, true),
-            _ => return None,
-        };
-        let mut member = || Some((cursor.skip()?, if pairs { cursor.skip()? } else { b"" }));
-        let mut members: Vec<(&[u8], &[u8])> = (0..size).map_while(|_| member()).collect();
-        members.sort_unstable();
-        Some(members)
-    };
-    a.first() == b.first() && members(a).is_some_and(|members_of_a| Some(members_of_a) == members(b))
 }
 
 /// Hands each element of an array to the flight of its key.

@@ -28,7 +28,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::audience::{Audience, Tracked};
 use super::batch::{Batch, Pending};
-use super::effect::{Check, L1, Owner};
+use super::check::Check;
+use super::effect::{L1, Owner};
 use super::inbox::{Event, Inbox};
 use super::queue::{Left, Queue, Refused, Status};
 use super::vigil::Question;

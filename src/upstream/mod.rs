@@ -3,6 +3,7 @@
 mod audience;
 mod batch;
 mod broadcast;
+mod check;
 mod effect;
 mod fence;
 mod handshake;
@@ -20,7 +21,8 @@ mod wire;
 pub use audience::{Audience, Listener, Notice, Proof, Tracked, Withheld, array};
 pub use batch::{Batch, PING, Pending, Retry, To};
 pub use broadcast::Broadcast;
-pub use effect::{Change, Check, Effect, Judge, L1, Waiter};
+pub use check::Check;
+pub use effect::{Change, Effect, Judge, L1, Waiter};
 pub use handshake::{Credentials, Welcome};
 pub use hub::{Hub, MAX_WAITING};
 pub use inbox::{Close, Delivered, Event, Inbox, Loss};

@@ -12,7 +12,8 @@ use tracing::{info, warn};
 
 use super::audience::Audience;
 use super::batch::Batch;
-use super::effect::{Check, L1};
+use super::check::Check;
+use super::effect::L1;
 use super::handshake::{Credentials, Welcome, open_lane};
 use super::inbox::Inbox;
 use super::lane::{Connection, Events, Lane, LaneKey, Patience};

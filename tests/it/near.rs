@@ -214,6 +214,45 @@ fn a_refusal_is_no_verdict_on_what_is_cached() {
     assert_eq!(number(&proxy, "l1_checked_wrong"), 0);
 }
 
+/// Reads go on with what a write began: a grown table is rehashed step by step, and lists its fields in
+/// another order after each.
+#[test]
+fn another_order_of_a_hash_is_no_wrong_reply() {
+    let redis = RedisServer::start(&["--hash-max-listpack-entries", "0"]);
+    let proxy = eager(&redis, &[("cache.verify", "1")]);
+    let (mut client, mut direct) = (proxy.client(), redis.client());
+    let rehash = |direct: &mut RawClient, key: &str| {
+        for _ in 0..200 {
+            raw(direct, &["HGET", key, "none"]);
+        }
+    };
+    // Two hashes of the same fields: by the first it is found out after how many the order changes.
+    let fields: Vec<String> = (0..1000).map(|i| format!("field{i}")).collect();
+    let grown = fields.iter().find(|field| {
+        raw(&mut direct, &["HSET", "first", field, field]);
+        let before = raw(&mut direct, &["HKEYS", "first"]);
+        rehash(&mut direct, "first");
+        raw(&mut direct, &["HKEYS", "first"]) != before
+    });
+    let grown = grown.expect("tables grow");
+    let mut checked = 0;
+    for read in ["HKEYS", "HVALS", "HGETALL"] {
+        let key = format!("h:{read}");
+        for field in fields.iter().take_while(|field| *field != grown) {
+            raw(&mut direct, &["HSET", &key, field, field]);
+        }
+        rehash(&mut direct, &key);
+        raw(&mut direct, &["HSET", &key, grown, grown]);
+        let kept = warm(&proxy, &mut client, &[read, &key]);
+        rehash(&mut direct, &key);
+        assert_ne!(raw(&mut direct, &[read, &key]), kept);
+        assert_eq!(raw(&mut client, &[read, &key]), kept);
+        checked += 2;
+        until("comparisons", || (number(&proxy, "l1_checked") >= checked).then_some(()));
+        assert_eq!(number(&proxy, "l1_checked_wrong"), 0, "{read}");
+    }
+}
+
 /// A client that only reads by one command goes straight to L1 each time, but not past what others have done
 /// between two of its batches, nor past what it has said itself.
 #[test]
