@@ -176,6 +176,31 @@ pub(super) fn find(
     KeysFound::All
 }
 
+/// As Redis finds keys where the specs do not fit: the number of keys is read as C's `atoi` does, and the
+/// other keys come behind those that it counts. Nothing is said of how they are accessed.
+pub(super) fn find_loosely(specs: &[KeySpec], args: &Args, mut f: impl FnMut(usize, Access)) -> KeysFound {
+    let counted = |spec: &KeySpec| match (spec.begin, spec.find) {
+        (Begin::Index(at), Find::Keynum { number, first, .. }) => {
+            Some((at + number as usize, at + first as usize))
+        }
+        _ => None,
+    };
+    let Some((number, first)) = specs.iter().find_map(counted) else {
+        return KeysFound::Unknown;
+    };
+    let count = usize::try_from(args.get(number).map_or(0, atoi)).unwrap_or(0);
+    if count == 0 || count > args.len().saturating_sub(first) {
+        return KeysFound::Unknown;
+    }
+    (first..first + count).for_each(|i| f(i, Access::NONE));
+    for spec in specs.iter().filter(|spec| counted(spec).is_none()) {
+        if let Begin::Index(at) = spec.begin {
+            f(at, Access::NONE);
+        }
+    }
+    KeysFound::All
+}
+
 fn find_by_specs(
     specs: &[KeySpec],
     flags: Flags,
@@ -270,6 +295,25 @@ fn parse_count(arg: &[u8]) -> Option<usize> {
         return None;
     }
     arg.iter().try_fold(0usize, |n, b| b.is_ascii_digit().then(|| n * 10 + usize::from(b - b'0')))
+}
+
+/// A number as C's `atoi` reads it: behind blanks, up to what is no digit, of what it is modulo 2^32.
+fn atoi(arg: &[u8]) -> i32 {
+    let arg = arg.trim_ascii_start();
+    let (minus, digits) = match arg.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, arg),
+    };
+    let digit = digits.iter().map_while(|b| b.is_ascii_digit().then(|| i64::from(b - b'0')));
+    let add = |n: i64, digit| {
+        if minus {
+            n.saturating_mul(10).saturating_sub(digit)
+        } else {
+            n.saturating_mul(10).saturating_add(digit)
+        }
+    };
+    digit.fold(0, add) as i32
 }
 
 fn is(arg: &[u8], word: &str) -> bool {

@@ -242,11 +242,14 @@ impl Command {
         keys::find(self.key_rule, self.key_specs, self.flags, args, f)
     }
 
-    /// As `keys`, but going by the key specs alone, as COMMAND GETKEYS does: they find keys in some requests
-    /// that the command itself would refuse.
-    pub fn keys_by_specs(&self, args: &Args, f: impl FnMut(usize, Access)) -> KeysFound {
+    /// As `keys`, but as COMMAND GETKEYS does it: by the key specs alone, and where a number of keys does not
+    /// fit them, by what C makes of it. So keys are found in some requests that the command itself refuses.
+    pub fn keys_told(&self, args: &Args, mut f: impl FnMut(usize, Access)) -> KeysFound {
         let rule = if self.key_rule == KeyRule::StreamNames { KeyRule::Specs } else { self.key_rule };
-        keys::find(rule, self.key_specs, self.flags, args, f)
+        match keys::find(rule, self.key_specs, self.flags, args, &mut f) {
+            KeysFound::Unknown => keys::find_loosely(self.key_specs, args, f),
+            all => all,
+        }
     }
 
     /// The key positions in the form that `COMMAND` had before key specs: (first, last, step).

@@ -270,10 +270,12 @@ fn lpos(ctx: &mut Ctx) -> Result<(), Fault> {
         return Ok(());
     };
     let forward = options.rank > 0;
-    // The lowest number has no opposite: in Redis it comes to mean -1.
-    let mut skip = options.rank.checked_abs().map_or(0, |rank| rank - 1);
+    // The lowest number has no opposite: in Redis it comes to mean -1, and then no count is ever reached.
+    let opposite = options.rank.checked_abs();
+    let mut skip = opposite.map_or(0, |rank| rank - 1);
     let wanted = match options.count {
         None => 1,
+        Some(_) if opposite.is_none() => usize::MAX,
         Some(0) => usize::MAX,
         Some(count) => count,
     };

@@ -108,7 +108,7 @@ impl Core {
             return self.error(id, b"ERR Invalid number of arguments specified for command");
         }
         let mut keys = Vec::new();
-        let found = wanted.keys_by_specs(&asked, |i, access| keys.push((i, access)));
+        let found = wanted.keys_told(&asked, |i, access| keys.push((i, access)));
         if (found == KeysFound::Unknown || keys.is_empty()) && !wanted.flags.has(Flags::NO_MANDATORY_KEYS) {
             return self.error(id, b"ERR Invalid arguments specified for command");
         }

@@ -78,6 +78,8 @@ fn list_commands_answer_as_redis_does() {
         LPOS l c RANK -1
         LPOS l c RANK 0
         LPOS l c RANK -9223372036854775808
+        LPOS l c RANK -9223372036854775808 COUNT 1
+        LPOS l c RANK -9223372036854775807 COUNT 1
         LPOS l c RANK x
         LPOS l c COUNT 0
         LPOS l c COUNT 2
