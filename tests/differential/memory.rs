@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::support::proxy::Proxy;
 use crate::support::subject::Subject;
 use crate::table::{self, Excluded};
-use crate::{SEEDS, compare, env};
+use crate::{compare, env, seeds};
 
 /// Commands in all, unless the environment says otherwise: without a Redis behind it they take half the time.
 const COMMANDS: usize = 240_000;
@@ -55,9 +55,7 @@ fn listed(proxy: &Proxy) -> BTreeSet<String> {
 fn without_an_upstream_the_proxy_answers_as_redis_does() {
     let commands = env("NEARCACHE_DIFF_COMMANDS").unwrap_or(COMMANDS as u64) as usize;
     let reports = env("NEARCACHE_DIFF_REPORTS").unwrap_or(5) as usize;
-    let drawn = std::collections::hash_map::RandomState::new();
-    let drawn = std::hash::BuildHasher::hash_one(&drawn, 0) >> 32;
-    let seeds = env("NEARCACHE_DIFF_SEED").map_or([SEEDS, &[drawn]].concat(), |seed| vec![seed]);
+    let seeds = seeds();
     println!("seeds {seeds:?}, {commands} commands");
     let begun = Instant::now();
     let proxy = Proxy::with(&[("memory.eviction", "noeviction")]);

@@ -119,15 +119,8 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "sort",
         commands: &["sort", "sort_ro"],
-        reason: "Redis takes the errno that an earlier command or read left behind for one of its own strtod: \
-                 `ZINTERSTORE d 1 z WEIGHTS 1e400; RPUSH l 1 2; SORT l` fails on a server that was asked \
-                 nothing in between, and succeeds on one that was; and by a pattern without a star a set \
-                 comes in the order of its hash table",
-        same: |context, a, b| {
-            is_left_over_errno(a, b)
-                || is_left_over_errno(b, a)
-                || sorts_by_nothing(context.args) && same_shape(a, b)
-        },
+        reason: "by a pattern without a star a set comes in the order of its hash table",
+        same: |context, a, b| sorts_by_nothing(context.args) && same_shape(a, b),
     },
     Rule {
         name: "dump",
@@ -172,12 +165,6 @@ pub const RULES: &[Rule] = &[
 /// The rule for a command, if its replies have any freedom.
 pub fn rule_for(name: &str) -> Option<usize> {
     RULES.iter().position(|rule| rule.commands.contains(&name))
-}
-
-/// SORT failed on one side with the error that errno causes, and sorted on the other.
-fn is_left_over_errno(failed: &Reply, sorted: &Reply) -> bool {
-    let text: &[u8] = b"ERR One or more scores can't be converted into double";
-    failed.is_error() && failed.text() == Some(text) && sorted.kind() == b'*'
 }
 
 /// SORT with a BY pattern that names one key, which means not to sort.

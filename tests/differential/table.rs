@@ -32,9 +32,9 @@ impl Row {
         Row { weight: 12, ..self }
     }
 
-    /// A quarter as often: those that destroy, take long or always say the same.
+    /// Half as often: those that destroy, take long or always say the same.
     pub const fn rarely(self) -> Row {
-        Row { weight: 1, ..self }
+        Row { weight: 2, ..self }
     }
 
     /// See the field.

@@ -46,7 +46,7 @@ pub const ROWS: &[Row] = &[
     row("ping", "[value]").often(),
     row("echo", "value"),
     row("select", "db"),
-    row("hello", "[(2|3|4|'abc) [SETNAME ident]]").exact().outside_multi().rarely(),
+    row("hello", "[(2|3|2|3|4|'abc) [SETNAME ident]]").exact().outside_multi(),
     row("reset", "> ; HELLO 3").exact().outside_multi().rarely(),
     row("auth", "[username] value").outside_multi().rarely(),
     row("client|id", "").outside_multi().rarely(),
