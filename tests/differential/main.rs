@@ -2,8 +2,6 @@
 //!
 //! `NEARCACHE_DIFF_COMMANDS` sets how many commands are sent in all, `NEARCACHE_DIFF_SEED` replaces the seeds:
 //! two that are always the same, and one that is drawn, except where CI is set.
-//! Numbers that are too large for a double are not among the arguments: Redis's SORT takes the errno that they
-//! leave behind for one of its own strtod, and then fails or not by what other clients have asked for.
 //! A failure prints its seed, what the client had sent, both replies, and a shortened reproduction.
 //! `NEARCACHE_DIFF_REPORTS` sets after how many differences to stop.
 //! To test something else than the proxy, make a `Subject` of it and pass it to `compare`.

@@ -33,14 +33,16 @@ pub const ROWS: &[Row] = &[
     row("expiretime", "key"),
     row("pexpiretime", "key"),
     row("persist", "key"),
-    row("sort", "key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern] [STORE key]"),
-    row("sort", "key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern] [GET getpattern] [STORE key]"),
+    // SORT takes the errno that an earlier command of anybody left behind for one of its own strtod; GEORADIUS_RO
+    // resets it.
+    row("sort", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern] [STORE key]"),
+    row("sort", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern] [GET getpattern] [STORE key]"),
     row(
         "sort",
-        "DEL only-lists ; RPUSH only-lists member+ ; > only-lists [BY (NOSORT|byweight)] [ALPHA] [GET #] [DESC]",
+        "DEL only-lists ; RPUSH only-lists member+ ; GEORADIUS_RO 'nokey 0 0 1 'm ; > only-lists [BY (NOSORT|byweight)] [ALPHA] [GET #] [DESC]",
     ),
-    row("sort_ro", "key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern]"),
-    row("sort_ro", "key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern]"),
+    row("sort_ro", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern]"),
+    row("sort_ro", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern]"),
     // Strings
     row("set", "skey value [NX|XX] [GET] [EX ttl|PX pttl|EXAT at|PXAT pat|KEEPTTL]").often(),
     row("get", "skey").often(),
@@ -231,7 +233,7 @@ pub const ROWS: &[Row] = &[
     row("georadiusbymember", "zkey place radius unit [COUNT count [ANY]] [STORE zkey|STOREDIST zkey]"),
     row("georadiusbymember_ro", "zkey place radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC|DESC]"),
     row("geosearch", "zkey (FROMMEMBER place|FROMLONLAT lon lat) (BYRADIUS radius unit|BYBOX radius radius unit) [ASC|DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]"),
-    row("geosearchstore", "zkey zkey (FROMMEMBER place|FROMLONLAT lon lat) (BYRADIUS radius unit|BYBOX radius radius unit) [ASC|DESC] [COUNT count [ANY]] [STOREDIST]"),
+    row("geosearchstore", "zkey zkey (FROMMEMBER place|FROMLONLAT lon lat) (BYRADIUS radius unit|BYBOX radius radius unit) [ASC|DESC] [COUNT count [ANY]] [STOREDIST]").often(),
     // HyperLogLog
     row("pfadd", "pkey member+").often(),
     row("pfcount", "pkey+"),
