@@ -33,16 +33,16 @@ pub const ROWS: &[Row] = &[
     row("expiretime", "key"),
     row("pexpiretime", "key"),
     row("persist", "key"),
-    // SORT takes the errno that an earlier command of anybody left behind for one of its own strtod; GEORADIUS_RO
+    // SORT takes the errno that an earlier command of anybody left behind for one of its own strtod; HINCRBYFLOAT
     // resets it.
-    row("sort", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern] [STORE key]"),
-    row("sort", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern] [GET getpattern] [STORE key]"),
+    row("sort", "HINCRBYFLOAT 'nokey 'f 'abc ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern] [STORE key]"),
+    row("sort", "HINCRBYFLOAT 'nokey 'f 'abc ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern] [GET getpattern] [STORE key]"),
     row(
         "sort",
-        "DEL only-lists ; RPUSH only-lists member+ ; GEORADIUS_RO 'nokey 0 0 1 'm ; > only-lists [BY (NOSORT|byweight)] [ALPHA] [GET #] [DESC]",
+        "DEL only-lists ; RPUSH only-lists member+ ; HINCRBYFLOAT 'nokey 'f 'abc ; > only-lists [BY (NOSORT|byweight)] [ALPHA] [GET #] [DESC]",
     ),
-    row("sort_ro", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern]"),
-    row("sort_ro", "GEORADIUS_RO 'nokey 0 0 1 'm ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern]"),
+    row("sort_ro", "HINCRBYFLOAT 'nokey 'f 'abc ; > key [LIMIT index count] [ASC|DESC] [ALPHA] [GET getpattern]"),
+    row("sort_ro", "HINCRBYFLOAT 'nokey 'f 'abc ; > key [BY byweight] [LIMIT index count] [ASC|DESC] [GET getpattern]"),
     // Strings
     row("set", "skey value [NX|XX] [GET] [EX ttl|PX pttl|EXAT at|PXAT pat|KEEPTTL]").often(),
     row("get", "skey").often(),
