@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use bytes::BytesMut;
 
+use super::behind::Behind;
 use super::clients::Client;
 use super::engine::Keyspace;
 use super::monitor::Feed;
@@ -93,6 +94,8 @@ pub struct Core {
     pub place: u64,
     /// Reads that are parked among the slots.
     pub parked: usize,
+    /// What became of those before.
+    pub behind: Behind,
     /// CLIENT TRACKING, while it is on.
     pub tracking: Option<Box<TrackingMode>>,
     /// The connection that watches, from WATCH to EXEC, DISCARD or UNWATCH.
@@ -128,7 +131,7 @@ pub struct Core {
     /// CLIENT PAUSE holds the next request until then.
     pub paused_until: Option<Nanos>,
     /// Messages that came meanwhile.
-    pub(super) behind: BytesMut,
+    pub(super) held_back: BytesMut,
     /// What stands for the key of the read in hand in the list of large keys; 0 for other commands.
     pub key: u64,
     /// Bytes of the reply that is being passed on.
@@ -187,6 +190,7 @@ impl Core {
             batch: Batch::default(),
             place: 0,
             parked: 0,
+            behind: Behind::default(),
             guard: Guard::default(),
             copied: Vec::new(),
             policy: shared.policy.load_full(),
@@ -203,7 +207,7 @@ impl Core {
             settled: false,
             paused_until: None,
             partial: false,
-            behind: BytesMut::new(),
+            held_back: BytesMut::new(),
             key: 0,
             relayed: 0,
             reply_size: FIRST_SIZE,
@@ -318,6 +322,7 @@ impl Core {
         self.end_feed();
         self.spaces.flush(&self.policy);
         self.recorder.flush();
+        self.count_unasked();
         let client = &self.client;
         client.active.store(self.now, Relaxed);
         client.db.store(self.db, Relaxed);

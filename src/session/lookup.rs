@@ -170,6 +170,9 @@ impl Core {
         if self.observes() {
             return self.observe(asked, &read);
         }
+        if unanswered.is_some() && !self.behind.asks() {
+            return Outcome::Send(Effect::None, Served::Miss);
+        }
         let direct = self.slots.first_seq() == asked.seq;
         let out = if direct { &mut self.out.tail } else { &mut self.local };
         let before = out.len();
@@ -247,6 +250,9 @@ impl Core {
             fenced: self.fenced,
         };
         let observes = self.observes();
+        if unanswered.is_some() && !observes && !self.behind.asks() {
+            return Outcome::Send(Effect::None, Served::Miss);
+        }
         let (looked, bytes) = self.read_each(asked, &template, mget);
         match looked {
             MultiLooked::Hit if observes => {

@@ -10,6 +10,7 @@
 //! places, execute the requests that have come, and send. Everything that needs no waiting is done by
 //! `Core`, which knows no socket; the jobs that do need it are in `jobs`.
 
+mod behind;
 mod buffers;
 mod bus;
 mod client_commands;

@@ -118,8 +118,17 @@ impl Core {
                 self.spaces.note_all(&self.policy, parked.command, &parked.args.args());
                 self.spaces.count(Some(Served::Miss));
                 self.send_again(&parked, seq, Effect::None, Served::Miss);
+                self.behind.was_in_vain();
             }
             seq += 1;
+        }
+    }
+
+    /// Makes visible how many reads did not ask L1.
+    pub(super) fn count_unasked(&mut self) {
+        let unasked = self.behind.take_uncounted();
+        if unasked > 0 {
+            self.shared.stats.l1.unasked.add(unasked);
         }
     }
 
@@ -158,6 +167,7 @@ impl Core {
         self.spaces.count(looked.served());
         match looked {
             Outcome::Hit(_) => {
+                self.behind.has_paid();
                 if let Some(slot) = self.slots.pop() {
                     self.count(&slot, false);
                 }

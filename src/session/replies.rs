@@ -304,7 +304,7 @@ impl Core {
 
     /// A message outside the order of replies, given in RESP3 form; or what MONITOR shows.
     pub fn message(&mut self, message: Bytes) {
-        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        let out = if self.partial { &mut self.held_back } else { &mut self.out.tail };
         let start = out.len();
         let shown = message.first() == Some(&b'+');
         if shown && self.mute == Mute::All {
@@ -318,15 +318,15 @@ impl Core {
 
     /// Writes something outside the order of replies, but not into the middle of one.
     pub(super) fn unasked(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
-        let out = if self.partial { &mut self.behind } else { &mut self.out.tail };
+        let out = if self.partial { &mut self.held_back } else { &mut self.out.tail };
         write(&mut Writer::new(out, self.proto));
     }
 
     /// The reply that was being passed on is complete: what came meanwhile is behind it.
     pub(super) fn end_partial(&mut self) {
         self.partial = false;
-        let behind = std::mem::take(&mut self.behind);
-        self.out.tail.extend_from_slice(&behind);
+        let held_back = std::mem::take(&mut self.held_back);
+        self.out.tail.extend_from_slice(&held_back);
     }
 }
 

@@ -73,6 +73,7 @@ impl Core {
 
     /// Puts a request into the batch, behind all that the client has asked for before.
     pub fn send(&mut self, request: Request<'_>) {
+        self.behind.interrupted();
         if self.parked > 0 && self.shared.rules.parked_first {
             self.send_parked(self.slots.next_seq());
         }

@@ -119,6 +119,8 @@ counters! {
         checked_wrong: Counter,
         /// Bytes of replies that L1 would have served (`mode = "observe"`).
         observed_bytes: Counter,
+        /// Reads behind the client's own unanswered commands that did not ask L1, where that is in vain.
+        unasked: Counter,
         /// Keys that the upstream was told to be in use.
         kept_warm: Counter,
         /// Hits that had to wait because the lane was silent for longer than `max_staleness`.

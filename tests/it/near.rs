@@ -302,6 +302,35 @@ fn reads_of_one_name_heed_what_happens_between_them() {
     }
 }
 
+/// Reads between writes are parked and then sent after all; a session that finds that out stops to ask L1 for
+/// them, and asks as before where nothing is unanswered.
+#[test]
+fn reads_that_are_parked_in_vain_are_sent_at_once() {
+    let redis = RedisServer::start(&[]);
+    let proxy = eager(&redis, &[("upstream.ping_every", "60s")]);
+    let mut client = proxy.client();
+    raw(&mut client, &["SET", "k", "v"]);
+    warm(&proxy, &mut client, &["GET", "k"]);
+    let mixed = [encode(&["SET", "w", "1"]), encode(&["GET", "k"]), encode(&["MGET", "k", "w"])].concat();
+    let replies = r"+OK\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$1\r\n1\r\n".repeat(8);
+    for _ in 0..50 {
+        client.send(&mixed.repeat(8)).unwrap();
+        let mut heard = String::new();
+        while heard.len() < replies.len() {
+            heard.push_str(&client.read().unwrap().escape_ascii().to_string());
+        }
+        assert_eq!(heard, replies);
+    }
+    let unasked = number(&proxy, "l1_unasked");
+    assert!((200..800).contains(&unasked), "{unasked} of 800 did not ask");
+    let before = number(&proxy, "l1_hits");
+    for _ in 0..100 {
+        assert_eq!(raw(&mut client, &["GET", "k"]), r"$1\r\nv\r\n");
+    }
+    assert_eq!(number(&proxy, "l1_hits") - before, 100);
+    assert_eq!(number(&proxy, "l1_unasked"), unasked);
+}
+
 #[test]
 fn a_dry_run_serves_nothing_and_shows_what_it_would_have() {
     let redis = RedisServer::start(&[]);
