@@ -43,6 +43,9 @@ pub struct Rules {
     pub fences: bool,
     /// Reads after WATCH are not served from here.
     pub watch_bypasses: bool,
+    /// No rule of coherence: sessions stop to ask for reads where these are parked in vain. Without it more
+    /// are parked.
+    pub gives_up: bool,
 }
 
 impl Rules {
@@ -66,5 +69,6 @@ impl Rules {
         parked_first: true,
         fences: true,
         watch_bypasses: true,
+        gives_up: true,
     };
 }

@@ -143,7 +143,7 @@ impl Core {
     #[inline(always)]
     fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let key = &asked.args[1];
+        let (key, rules) = (&asked.args[1], &self.shared.rules);
         let lane = upstream.router.lane_of(key);
         let (space, settings) = self.policy.resolve(key);
         self.spaces.note(space);
@@ -170,7 +170,7 @@ impl Core {
         if self.observes() {
             return self.observe(asked, &read);
         }
-        if unanswered.is_some() && !self.behind.asks() {
+        if unanswered.is_some() && rules.gives_up && !self.behind.asks() {
             return Outcome::Send(Effect::None, Served::Miss);
         }
         let direct = self.slots.first_seq() == asked.seq;
@@ -250,7 +250,7 @@ impl Core {
             fenced: self.fenced,
         };
         let observes = self.observes();
-        if unanswered.is_some() && !observes && !self.behind.asks() {
+        if unanswered.is_some() && !observes && self.shared.rules.gives_up && !self.behind.asks() {
             return Outcome::Send(Effect::None, Served::Miss);
         }
         let (looked, bytes) = self.read_each(asked, &template, mget);

@@ -118,7 +118,6 @@ impl Core {
                 self.spaces.note_all(&self.policy, parked.command, &parked.args.args());
                 self.spaces.count(Some(Served::Miss));
                 self.send_again(&parked, seq, Effect::None, Served::Miss);
-                self.behind.was_in_vain();
             }
             seq += 1;
         }

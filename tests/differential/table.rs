@@ -11,7 +11,7 @@ pub struct Row {
     pub text: &'static str,
     /// How often, compared with others.
     pub weight: usize,
-    /// Sent as generated: a distorted one could wait, or touch what must stay.
+    /// Sent as generated: a distorted one could wait, touch what must stay, or draw from what has not been read.
     pub exact: bool,
     /// Never answers with anything but an error.
     pub fails: bool,
