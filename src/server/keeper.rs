@@ -33,14 +33,14 @@ impl NearKeeper {
 
     /// What is done once a second.
     pub fn each_second(&mut self, node: &Node, shared: &Shared) {
-        let settings = shared.settings.load();
-        if !settings.cache.enabled {
-            return;
-        }
         if self.seconds.is_multiple_of(LOOK_EVERY) {
             node.look_around();
         }
         self.seconds += 1;
+        let settings = shared.settings.load();
+        if !settings.cache.enabled {
+            return;
+        }
         if let Some(period) = settings.cache.keep_warm
             && node.vigil.evicts()
         {

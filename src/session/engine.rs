@@ -12,12 +12,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::core::{Core, Mute};
 use super::dispatch::{Flow, Job};
+use super::shared::Upstream;
 use super::transaction::{MAX_QUEUED, Transaction};
 use super::{End, Session};
 use crate::command::{self, Class, Command, Lookup};
 use crate::memory::{Blocked, Caller, Counts, Engine, Eviction, Outcome, Watch};
 use crate::resp::Args;
 use crate::stats::{DatabaseInfo, KeyspaceInfo, Served};
+use crate::upstream::Status;
 
 /// A reply above this is a chunk of its own: that one reply is large is not held against a client that is
 /// slow to read it.
@@ -40,6 +42,13 @@ impl Keyspace {
             evicted: self.counts.evicted,
             databases: &self.databases,
         }
+    }
+
+    /// What the upstream has said, while it is there.
+    fn last_told(upstream: &Upstream) -> Keyspace {
+        let up = upstream.router.home().status().0 == Status::Up;
+        let databases = if up { upstream.node.vigil.databases() } else { Vec::new() };
+        Keyspace { databases, ..Keyspace::default() }
     }
 
     fn of(engine: &Engine) -> Keyspace {
@@ -234,7 +243,7 @@ impl Core {
         match (&self.keyspace, &self.shared.memory) {
             (Some(keyspace), _) => keyspace.clone(),
             (None, Some(engine)) => Keyspace::of(engine),
-            (None, None) => Keyspace::default(),
+            (None, None) => self.upstream().map_or_else(Keyspace::default, Keyspace::last_told),
         }
     }
 

@@ -10,20 +10,21 @@ use crate::resp::{Args, Shape};
 use crate::stats::{ExtraSection, InfoContext, L1Info, MemoryInfo, Served};
 use crate::upstream::{Retry, Status};
 
-/// What is sent for `INFO upstream`.
-pub(super) const UPSTREAM_INFO: &[u8] = b"*1\r\n$4\r\nINFO\r\n";
+/// What is sent for `INFO upstream`, which is Redis's own, and for `INFO keyspace`: the keys are Redis's.
+pub(super) fn asked_upstream(args: &Args<'_>) -> Option<&'static [u8]> {
+    let asks = |section: &str| args.len() == 2 && args[1].eq_ignore_ascii_case(section.as_bytes());
+    match () {
+        () if asks("upstream") => Some(b"*1\r\n$4\r\nINFO\r\n"),
+        () if asks("keyspace") => Some(b"*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n"),
+        () => None,
+    }
+}
 
 impl Core {
-    /// INFO, with sections or without; `INFO upstream` is Redis's own, verbatim.
+    /// INFO, with sections or without.
     pub(super) fn info(&mut self, command: &Command, args: Args<'_>, _raw: &[u8]) -> Flow {
-        if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") && self.upstream().is_some() {
-            self.forward_as(
-                command.id,
-                UPSTREAM_INFO,
-                Owed::Lane(Shape::Plain),
-                Served::Forwarded,
-                Retry::Once,
-            );
+        if let (Some(raw), Some(_)) = (asked_upstream(&args), self.upstream()) {
+            self.forward_as(command.id, raw, Owed::Lane(Shape::Plain), Served::Forwarded, Retry::Once);
             return Flow::Next;
         }
         let sections: Vec<&[u8]> = args.skip(1).iter().collect();

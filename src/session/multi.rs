@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::core::Core;
 use super::dispatch::{Flow, Job, counts_subscribers};
+use super::info::asked_upstream;
 use super::sending::Request;
 use super::slots::Owed;
 use super::transaction::{Block, MAX_QUEUED, Queued, Transaction};
@@ -126,8 +127,8 @@ impl Core {
             }
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
-                "info" if args.len() == 2 && args[1].eq_ignore_ascii_case(b"upstream") => {
-                    transaction.push(super::info::UPSTREAM_INFO, Shape::Plain, false);
+                "info" if asked_upstream(&args).is_some() => {
+                    transaction.push(asked_upstream(&args).unwrap_or_default(), Shape::Plain, false);
                 }
                 "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
                     Some(db) => transaction.push_select(raw, db),

@@ -14,6 +14,7 @@ use super::batch::{Batch, Pending, To};
 use super::handshake::Welcome;
 use crate::clock::Nanos;
 use crate::resp::{Cursor, Kind};
+use crate::stats::DatabaseInfo;
 
 /// What the proxy itself asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Question {
     Swaps,
     /// INFO memory: whether keys that are not read are evicted.
     Eviction,
+    /// INFO keyspace: how many keys there are, for our own INFO.
+    Keyspace,
     /// Something whose answer tells nothing.
     Nothing,
 }
@@ -37,6 +40,7 @@ pub struct Vigil {
     evicts: AtomicBool,
     /// Fields of hashes may end one by one (Redis 7.4, Valkey 9).
     hash_fields_end: AtomicBool,
+    databases: Mutex<Vec<DatabaseInfo>>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -62,6 +66,11 @@ impl Vigil {
         self.hash_fields_end.load(Relaxed)
     }
 
+    /// The databases that had keys when it was asked last.
+    pub fn databases(&self) -> Vec<DatabaseInfo> {
+        self.databases.lock().clone()
+    }
+
     /// Applies an answer. True if everything in L1 is void: something has changed that no push told of.
     pub fn told(&self, question: Question, reply: &[u8]) -> bool {
         match question {
@@ -72,6 +81,10 @@ impl Vigil {
             }
             Question::Eviction => {
                 self.evicts.store(evicts(&text(reply)), Relaxed);
+                false
+            }
+            Question::Keyspace => {
+                *self.databases.lock() = text(reply).lines().filter_map(database).collect();
                 false
             }
             Question::Nothing => false,
@@ -102,6 +115,7 @@ pub fn ask(batch: &mut Batch, questions: &[Question], now: Nanos) {
             Question::Role => b"*1\r\n$4\r\nROLE\r\n",
             Question::Swaps => b"*2\r\n$4\r\nINFO\r\n$12\r\ncommandstats\r\n",
             Question::Eviction => b"*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n",
+            Question::Keyspace => b"*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n",
             Question::Nothing => continue,
         };
         batch.push(raw, Pending::new(To::Vigil(question), 0, now));
@@ -140,6 +154,21 @@ pub fn swaps(info: &str) -> Option<u64> {
     }
     let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_swapdb:calls="));
     line.map_or(Some(0), |line| line.split(',').next()?.parse().ok())
+}
+
+/// `db0:keys=3,expires=1,avg_ttl=0` and what later versions add.
+fn database(line: &str) -> Option<DatabaseInfo> {
+    let (db, fields) = line.strip_prefix("db")?.split_once(':')?;
+    let field = |name: &str| {
+        let value = fields.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+        value.and_then(|value| value.trim().parse().ok())
+    };
+    Some(DatabaseInfo {
+        db: db.parse().ok()?,
+        keys: field("keys")?,
+        expires: field("expires").unwrap_or(0),
+        avg_ttl_ms: field("avg_ttl").unwrap_or(0),
+    })
 }
 
 fn evicts(info: &str) -> bool {
@@ -189,6 +218,19 @@ mod tests {
         let refused = b"-NOPERM this user has no permissions\r\n";
         assert!(!vigil.told(Question::Swaps, refused));
         assert!(!vigil.told(Question::Role, refused));
+    }
+
+    #[test]
+    fn databases_are_counted() {
+        let vigil = Vigil::default();
+        let text =
+            "# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=9\r\ndb12:keys=1,subexpiry=0,expires=0\r\nerr:x\r\n";
+        assert!(!vigil.told(Question::Keyspace, format!("${}\r\n{text}\r\n", text.len()).as_bytes()));
+        let found: Vec<_> =
+            vigil.databases().iter().map(|d| (d.db, d.keys, d.expires, d.avg_ttl_ms)).collect();
+        assert_eq!(found, [(0, 3, 1, 9), (12, 1, 0, 0)]);
+        assert!(!vigil.told(Question::Keyspace, b"-NOPERM no\r\n"));
+        assert!(vigil.databases().is_empty());
     }
 
     #[test]

@@ -47,6 +47,40 @@ fn connect(addr: SocketAddr, proto: u8) -> RawClient {
 }
 
 #[test]
+fn info_knows_the_keys_of_the_upstream() {
+    let mut redis = RedisServer::start(&[]);
+    let mut direct = redis.client();
+    for line in ["MSET a 1 b 2", "EXPIRE b 1000", "SELECT 3", "SET c 3", "SELECT 0"] {
+        say(&mut direct, line);
+    }
+    let proxy = Proxy::behind(redis.addr(), &[("upstream.down_after", "100ms")]);
+    let shown = |field: &str| proxy.info(field).unwrap_or_default();
+    until("it has been asked", || (shown("db3") == "keys=1,expires=0,avg_ttl=0").then_some(()));
+    assert!(shown("db0").starts_with("keys=2,expires=1,avg_ttl="), "{}", shown("db0"));
+    // What is asked for alone is exact at once, everywhere.
+    say(&mut direct, "FLUSHALL");
+    for proto in [2, 3] {
+        let (mut client, mut direct) = (connect(proxy.addr(), proto), connect(redis.addr(), proto));
+        for lines in
+            [&["SET d 1", "INFO Keyspace"][..], &["MULTI", "SET e 1", "INFO keyspace", "EXEC"], &["DEL e"]]
+        {
+            for line in lines {
+                let (ours, theirs) = (say(&mut client, line), say(&mut direct, line));
+                assert!(ours == theirs || *line == "DEL e", "{line}: {ours} and {theirs}");
+            }
+        }
+    }
+    proxy.shared().upstream.as_ref().unwrap().node.look_around();
+    until("it has been asked again", || (shown("db0") == "keys=1,expires=0,avg_ttl=0").then_some(()));
+    assert_eq!(shown("db3"), "");
+    redis.kill();
+    proxy.await_upstream("down");
+    assert_eq!(shown("db0"), "");
+    let refused = say(&mut proxy.client(), "INFO keyspace");
+    assert!(refused.starts_with("-MASTERDOWN"), "{refused}");
+}
+
+#[test]
 fn stats_are_the_sections_of_info() {
     let redis = RedisServer::start(&[]);
     let proxy = Proxy::behind(redis.addr(), EAGER);

@@ -118,7 +118,7 @@ pub(super) const COMMANDS: &[Row] = &[
     cmd("info",           -1, Local, &[LOADING, STALE], NO_KEYS).acl(&[Acl::DANGEROUS])
         .doc("1.0.0", "Get information and statistics about the server", "O(1)")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
-        .note("The proxy's own; `INFO upstream` is Redis's."),
+        .note("The proxy's own; `INFO upstream` and `INFO keyspace` are Redis's."),
     cmd("lastsave",        1, Admin, &[LOADING, STALE, FAST], NO_KEYS).acl(&[Acl::ADMIN, Acl::DANGEROUS])
         .doc("1.0.0", "Get the UNIX time stamp of the last successful save to disk", "O(1)")
         .tips(&["nondeterministic_output"]),
