@@ -167,6 +167,8 @@ counters! {
         acquired: Counter,
         /// Connections opened for it.
         connects: Counter,
+        /// Attempts to open one that failed.
+        connect_failures: Counter,
         /// Times that a client was refused because all were in use.
         exhausted: Counter,
         /// Taken for a blocking command.

@@ -173,7 +173,7 @@ impl Hub {
 }
 
 /// The first failure is news, and then ever fewer: the 2nd, the 4th, the 8th …
-fn is_worth_saying(failures: u32) -> bool {
+pub(super) fn is_worth_saying(failures: u32) -> bool {
     failures.is_power_of_two()
 }
 

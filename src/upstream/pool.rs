@@ -4,11 +4,13 @@
 //! who waits for us.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
+use tracing::warn;
 
 use super::handshake::greet;
+use super::hub::is_worth_saying;
 use super::node::{Node, OpenError};
 use super::wire::{Wire, WireError};
 use crate::resp::Proto;
@@ -56,6 +58,8 @@ pub struct Pool {
     quotas: Quotas,
     in_use: [AtomicUsize; 3],
     idle: Mutex<Vec<Idle>>,
+    /// Attempts to open one that have failed since the last success.
+    failures: AtomicU32,
     stats: Arc<Stats>,
 }
 
@@ -119,7 +123,8 @@ pub enum PoolError {
 impl Pool {
     /// An empty pool.
     pub fn new(node: Arc<Node>, quotas: Quotas, stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Pool { node, quotas, in_use: Default::default(), idle: Mutex::new(Vec::new()), stats })
+        let (in_use, idle, failures) = Default::default();
+        Arc::new(Pool { node, quotas, in_use, idle, failures, stats })
     }
 
     /// A connection in this version and database, idle or new.
@@ -205,14 +210,33 @@ impl Pool {
         Ok(())
     }
 
+    /// Opens a connection. If that fails it is said in the log as well: the lane may go on with a password that
+    /// is not the right one any more.
     async fn open(&self, proto: Proto) -> Result<(Wire, i64), OpenError> {
+        let opened = self.greeted(proto).await;
+        match &opened {
+            Ok(_) => {
+                self.failures.store(0, Relaxed);
+                self.stats.pinned.connects.inc();
+            }
+            Err(error) => {
+                let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
+                self.stats.pinned.connect_failures.inc();
+                if is_worth_saying(failures) {
+                    warn!(%error, failures, "no connection of its own for a client");
+                }
+            }
+        }
+        opened
+    }
+
+    async fn greeted(&self, proto: Proto) -> Result<(Wire, i64), OpenError> {
         let target = self.node.target.load_full();
         let mut wire = self.node.dial().await.map_err(OpenError::Connect)?;
         let limit = target.connect.timeout;
         let welcome = timers::timeout(limit, greet(&mut wire, proto, &target.credentials))
             .await
             .map_err(|_| OpenError::Slow(limit))??;
-        self.stats.pinned.connects.inc();
         Ok((wire, welcome.client_id))
     }
 }

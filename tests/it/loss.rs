@@ -207,6 +207,19 @@ fn a_wrong_upstream_password_is_said_and_a_right_one_works() {
 }
 
 #[test]
+fn a_password_that_changed_meanwhile_is_counted_where_it_hurts() {
+    let redis = RedisServer::start(&[]);
+    let proxy = Proxy::behind(redis.addr(), &[]);
+    let mut client = proxy.client();
+    redis.require_password("new");
+    // The lane has logged in before; a connection of one's own has to be opened.
+    assert_eq!(text(&client.call_raw(&["SET", "k", "v"]).unwrap()), r"+OK\r\n");
+    let refused = text(&client.call_raw(&["BLPOP", "none", "0.01"]).unwrap());
+    assert!(refused.starts_with("-MASTERDOWN ") && refused.contains("NOAUTH"), "{refused}");
+    assert_eq!(proxy.info("pinned_connect_failures").as_deref(), Some("1"));
+}
+
+#[test]
 fn an_upstream_may_appear_after_the_start() {
     let mut redis = RedisServer::start(&[]);
     redis.kill();
