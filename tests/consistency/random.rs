@@ -32,8 +32,8 @@ fn rounds(seeds: &[u64], commands: usize) -> Vec<Round> {
             staleness: ms(1000),
             rules: Rules::ALL,
         };
-        // Where sessions give up fewer reads are parked.
-        let base = Round { rules: Rules { gives_up: n % 2 == 1, ..base.rules }, ..base };
+        // Where sessions give up fewer reads are parked, and less is fetched and evicted: each kind without that first.
+        let base = Round { rules: Rules { gives_up: n >= 4, ..base.rules }, ..base };
         match n % 4 {
             0 => Round { writes: 5, pause: ms(3), observe: n == 4, ..base },
             1 => Round { writes: 15, trouble: Trouble::Slow, memory: LITTLE, staleness: ms(50), ..base },
