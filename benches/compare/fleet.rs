@@ -170,13 +170,9 @@ impl Target {
     /// have made it distrust keys that it does not know.
     pub fn warm(&self, row: &Row) {
         for _ in 0..WARMING {
-            let before = self.l1();
-            if self.kind != Kind::L1 || before.is_none() {
-                return;
-            }
+            let Some((before, _)) = self.l1() else { return };
             self.pipeline(row, |i, out| encode_into(out, &["GET", &Row::key(i)]));
-            let hits = self.l1().zip(before).map_or(0, |(after, before)| after.0 - before.0);
-            if hits as usize >= row.keys / 100 * 99 {
+            if self.l1().is_some_and(|(hits, _)| (hits - before) as usize >= row.keys / 100 * 99) {
                 return;
             }
         }

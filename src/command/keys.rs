@@ -300,20 +300,13 @@ fn parse_count(arg: &[u8]) -> Option<usize> {
 /// A number as C's `atoi` reads it: behind blanks, up to what is no digit, of what it is modulo 2^32.
 fn atoi(arg: &[u8]) -> i32 {
     let arg = arg.trim_ascii_start();
-    let (minus, digits) = match arg.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        Some((b'+', rest)) => (false, rest),
-        _ => (false, arg),
+    let (sign, digits) = match arg.split_first() {
+        Some((b'-', rest)) => (-1, rest),
+        Some((b'+', rest)) => (1, rest),
+        _ => (1, arg),
     };
-    let digit = digits.iter().map_while(|b| b.is_ascii_digit().then(|| i64::from(b - b'0')));
-    let add = |n: i64, digit| {
-        if minus {
-            n.saturating_mul(10).saturating_sub(digit)
-        } else {
-            n.saturating_mul(10).saturating_add(digit)
-        }
-    };
-    digit.fold(0, add) as i32
+    let digits = digits.iter().map_while(|b| b.is_ascii_digit().then(|| sign * i64::from(b - b'0')));
+    digits.fold(0i64, |n, digit| n.saturating_mul(10).saturating_add(digit)) as i32
 }
 
 fn is(arg: &[u8], word: &str) -> bool {

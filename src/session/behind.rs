@@ -24,6 +24,8 @@ const TRIAL: u16 = 32;
 
 /// What a session has learned of its reads behind its own commands.
 pub struct Behind {
+    /// A checker may want all reads to ask.
+    gives_up: bool,
     /// Reads that still count as mixed with other commands.
     mixed: u8,
     /// How many more may ask.
@@ -34,13 +36,12 @@ pub struct Behind {
     uncounted: u16,
 }
 
-impl Default for Behind {
-    fn default() -> Self {
-        Behind { mixed: 0, credit: PATIENCE, unasked: 0, uncounted: 0 }
-    }
-}
-
 impl Behind {
+    /// Of a session that has not asked yet; `Rules::gives_up`.
+    pub fn new(gives_up: bool) -> Self {
+        Behind { gives_up, mixed: 0, credit: PATIENCE, unasked: 0, uncounted: 0 }
+    }
+
     /// A command that is no cacheable read is sent.
     #[inline]
     pub fn interrupted(&mut self) {
@@ -49,7 +50,7 @@ impl Behind {
 
     /// Whether a read that has unanswered commands before it is to ask L1.
     pub fn asks(&mut self) -> bool {
-        if self.mixed == 0 {
+        if self.mixed == 0 || !self.gives_up {
             return true;
         }
         self.mixed -= 1;
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_session_that_only_reads_always_asks() {
-        let mut behind = Behind::default();
+        let mut behind = Behind::new(true);
         assert!((0..10_000).all(|_| behind.asks()));
         asked(&mut behind, PATIENCE);
         assert!((0..10_000).filter(|_| !behind.asks()).count() < usize::from(NEAR));
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_in_vain_is_given_up_and_tried_now_and_then() {
-        let mut behind = Behind::default();
+        let mut behind = Behind::new(true);
         assert_eq!(asked(&mut behind, PATIENCE), PATIENCE);
         assert_eq!(asked(&mut behind, INTERVAL), 0);
         assert_eq!(asked(&mut behind, TRIAL), TRIAL);
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn few_hits_are_enough() {
-        let mut behind = Behind::default();
+        let mut behind = Behind::new(true);
         for _ in 0..10_000 {
             assert_eq!(asked(&mut behind, WORTH), WORTH);
             behind.has_paid();

@@ -190,7 +190,7 @@ impl Core {
             batch: Batch::default(),
             place: 0,
             parked: 0,
-            behind: Behind::default(),
+            behind: Behind::new(shared.rules.gives_up),
             guard: Guard::default(),
             copied: Vec::new(),
             policy: shared.policy.load_full(),

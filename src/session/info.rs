@@ -8,15 +8,14 @@ use crate::command::Command;
 use crate::near::{Namespace, Phase};
 use crate::resp::{Args, Shape};
 use crate::stats::{ExtraSection, InfoContext, L1Info, MemoryInfo, Served};
-use crate::upstream::{Retry, Status};
+use crate::upstream::{INFO_KEYSPACE, Retry, Status};
 
 /// What is sent for `INFO upstream`, which is Redis's own, and for `INFO keyspace`: the keys are Redis's.
 pub(super) fn asked_upstream(args: &Args<'_>) -> Option<&'static [u8]> {
-    let asks = |section: &str| args.len() == 2 && args[1].eq_ignore_ascii_case(section.as_bytes());
-    match () {
-        () if asks("upstream") => Some(b"*1\r\n$4\r\nINFO\r\n"),
-        () if asks("keyspace") => Some(b"*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n"),
-        () => None,
+    match args.get(1).filter(|_| args.len() == 2)?.to_ascii_lowercase().as_slice() {
+        b"upstream" => Some(b"*1\r\n$4\r\nINFO\r\n"),
+        b"keyspace" => Some(INFO_KEYSPACE),
+        _ => None,
     }
 }
 

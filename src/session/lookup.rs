@@ -108,11 +108,11 @@ impl Core {
         let key = EntryKey { identity, db: self.db, command: command.id, key: &args[1], rest };
         let (out, resp3) = (&mut self.out.tail, self.proto == Proto::Resp3);
         let hit = lane.l1().hit(lane.id(), &key, self.now, |reply| {
-            let same_in_both = matches!(reply.first(), Some(b'$' | b'+' | b':'));
-            if resp3 || same_in_both {
+            let takes = resp3 || is_same_in_both(reply);
+            if takes {
                 out.extend_from_slice(reply);
             }
-            resp3 || same_in_both
+            takes
         });
         if hit {
             self.tally(command.id, Served::Hit);
@@ -143,22 +143,17 @@ impl Core {
     #[inline(always)]
     fn look_up(&mut self, asked: &Asked<'_>, unanswered: Option<u64>) -> Outcome {
         let Some(upstream) = &self.shared.upstream else { return Outcome::bypass() };
-        let (key, rules) = (&asked.args[1], &self.shared.rules);
+        let key = &asked.args[1];
         let lane = upstream.router.lane_of(key);
         let (space, settings) = self.policy.resolve(key);
         self.spaces.note(space);
         if !settings.cache {
             return Outcome::bypass();
         }
+        let (identity, rest) = (lane.key().identity, asked.args.skip(2));
         let mut read = ReadOf {
             lane: lane.id(),
-            key: EntryKey {
-                identity: lane.key().identity,
-                db: asked.db,
-                command: asked.command.id,
-                key,
-                rest: asked.args.skip(2),
-            },
+            key: EntryKey { identity, db: asked.db, command: asked.command.id, key, rest },
             settings: *settings,
             unanswered,
             asked: asked.at,
@@ -170,7 +165,7 @@ impl Core {
         if self.observes() {
             return self.observe(asked, &read);
         }
-        if unanswered.is_some() && rules.gives_up && !self.behind.asks() {
+        if unanswered.is_some() && !self.behind.asks() {
             return Outcome::Send(Effect::None, Served::Miss);
         }
         let direct = self.slots.first_seq() == asked.seq;
@@ -192,11 +187,10 @@ impl Core {
                     // Under the lock that a push of the key has to take.
                     *made_room = audience.table.register(*client, key);
                 }
-                match reply.first() {
+                match proto == Proto::Resp3 || is_same_in_both(reply) {
                     _ if muted => {}
-                    Some(b'$' | b'+' | b':') => out.extend_from_slice(reply),
-                    _ if proto == Proto::Resp3 => out.extend_from_slice(reply),
-                    _ => copied.extend_from_slice(reply),
+                    true => out.extend_from_slice(reply),
+                    false => copied.extend_from_slice(reply),
                 }
             })
         };
@@ -250,7 +244,7 @@ impl Core {
             fenced: self.fenced,
         };
         let observes = self.observes();
-        if unanswered.is_some() && !observes && self.shared.rules.gives_up && !self.behind.asks() {
+        if unanswered.is_some() && !observes && !self.behind.asks() {
             return Outcome::Send(Effect::None, Served::Miss);
         }
         let (looked, bytes) = self.read_each(asked, &template, mget);
@@ -376,6 +370,11 @@ impl Core {
         let effect = Effect::Check(Box::new(check));
         self.batch.push(&raw, Pending { db: asked.db, effect, ..Pending::new(to, 0, self.now) });
     }
+}
+
+/// A reply in RESP3 that is the same in RESP2.
+fn is_same_in_both(reply: &[u8]) -> bool {
+    matches!(reply.first(), Some(b'$' | b'+' | b':'))
 }
 
 /// How a reply tells that the key is missing.

@@ -127,9 +127,10 @@ impl Core {
             }
             Class::Local => match command.name {
                 "ping" | "echo" | "client|help" => transaction.push(raw, Shape::Plain, false),
-                "info" if asked_upstream(&args).is_some() => {
-                    transaction.push(asked_upstream(&args).unwrap_or_default(), Shape::Plain, false);
-                }
+                "info" => match asked_upstream(&args) {
+                    Some(raw) => transaction.push(raw, Shape::Plain, false),
+                    None => transaction.push_local(&args),
+                },
                 "select" => match std::str::from_utf8(&args[1]).ok().and_then(|db| db.parse().ok()) {
                     Some(db) => transaction.push_select(raw, db),
                     None => transaction.push(raw, Shape::Plain, false),

@@ -32,5 +32,5 @@ pub use pool::{Cause, Ending, Pinned, Pool, PoolError, Quotas};
 pub use queue::{Refused, Status};
 pub use router::Router;
 pub use topics::{Family, Topic};
-pub use vigil::Question;
+pub use vigil::{INFO_KEYSPACE, Question};
 pub use wire::{Wire, WireError};

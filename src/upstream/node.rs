@@ -118,8 +118,11 @@ impl Node {
 
     /// Asks the upstream, by the lane, whether it is still what it was.
     pub fn look_around(&self) {
-        let questions = [Question::Role, Question::Swaps, Question::Eviction, Question::Keyspace];
-        self.ask(|batch, now| vigil::ask(batch, &questions, now));
+        self.inquire(&[Question::Role, Question::Swaps, Question::Eviction, Question::Keyspace]);
+    }
+
+    fn inquire(&self, questions: &[Question]) {
+        self.ask(|batch, now| vigil::ask(batch, questions, now));
     }
 
     /// Tells the upstream that these keys are in use, which it does not see: L1 answers for them.
@@ -173,7 +176,8 @@ impl Node {
             self.lane.audience().flush(false);
             let waker = self.lane.queue.lock().connected(dbs, self.clock.now(), &self.lane.owner);
             drop(waker);
-            self.look_around();
+            // The rest has been told in the handshake.
+            self.inquire(&[Question::Eviction, Question::Keyspace]);
             let error = connection.serve().await;
             l1.freeze(lane);
             // Nobody will announce what changes from now on.

@@ -43,6 +43,9 @@ pub struct Vigil {
     databases: Mutex<Vec<DatabaseInfo>>,
 }
 
+/// How many keys there are.
+pub const INFO_KEYSPACE: &[u8] = b"*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n";
+
 const UNKNOWN: u64 = u64::MAX;
 
 /// Keys of one TOUCH: enough to make its cost small beside theirs, few enough to delay nobody.
@@ -115,7 +118,7 @@ pub fn ask(batch: &mut Batch, questions: &[Question], now: Nanos) {
             Question::Role => b"*1\r\n$4\r\nROLE\r\n",
             Question::Swaps => b"*2\r\n$4\r\nINFO\r\n$12\r\ncommandstats\r\n",
             Question::Eviction => b"*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n",
-            Question::Keyspace => b"*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n",
+            Question::Keyspace => INFO_KEYSPACE,
             Question::Nothing => continue,
         };
         batch.push(raw, Pending::new(To::Vigil(question), 0, now));

@@ -55,7 +55,7 @@ const AT_LEAST: &[(&str, u64)] = &[
     ("removed by pushes", 7_000),
     ("removed by writes", 6_000),
     ("expired", 8),
-    ("evicted", 10),
+    ("evicted", 100),
     ("epochs", 150),
     ("fences", 150),
     ("waits for freshness", 1),
